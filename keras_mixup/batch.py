@@ -1,0 +1,268 @@
+"""Which tensors of a batch are mixed, in what form, and which are left alone: one answer for every door.
+
+A batch is what `tf.data` or `fit` hands over: `x`, `(x,)`, `(x, y)`, `(x, y, sample_weight)`, or one dict such as
+`{"image": ..., "label": ..., "id": ...}`. The position of a tensor or, where it is known, its key says what it is:
+
+- Features (`image`, `audio`, `spectrogram`, `video`, `features`, `inputs`, `x`): floats are mixed in their own dtype;
+  8 and 16 bit integers (pixels, audio samples) become floats.
+- Targets (`label`, `target`, `y`): become float32; integer class ids become one-hot rows of `num_classes`.
+- Masks (`segmentation_mask`): soft float masks are mixed; class ids are refused, their average means nothing.
+- Sample weights (`sample_weight`): become float32 and are mixed.
+- Any other key of a dict passes through as it is.
+
+Among several inputs (`({"image": ..., "id": ...}, y)`) a tensor that cannot be mixed (strings, ragged tensors,
+booleans, 32 and 64 bit integers) passes through too.
+"""
+
+from typing import Any, NamedTuple
+
+import keras
+
+from keras_mixup import ops as tables
+from keras_mixup.mixing import blend
+
+FEATURES, TARGETS, MASKS, SAMPLE_WEIGHT, BOXES = "features", "targets", "masks", "sample_weight", "boxes"
+
+# Batches are told apart as Keras does it: by position in a tuple, by key in a dict (singular or plural).
+BY_POSITION = (FEATURES, TARGETS, SAMPLE_WEIGHT)
+BY_KEY = {
+    **dict.fromkeys(["image", "images", "audio", "spectrogram", "spectrograms", "video", "videos"], FEATURES),
+    **dict.fromkeys(["feature", "features", "input", "inputs", "x"], FEATURES),
+    **dict.fromkeys(["label", "labels", "target", "targets", "y"], TARGETS),
+    **dict.fromkeys(["segmentation_mask", "segmentation_masks"], MASKS),
+    **dict.fromkeys(["sample_weight", "sample_weights"], SAMPLE_WEIGHT),
+    **dict.fromkeys(["bounding_box", "bounding_boxes"], BOXES),
+}
+
+SMALL_INTEGERS = ("uint8", "int8", "uint16", "int16")
+LARGE_INTEGERS = ("uint32", "int32", "uint64", "int64")
+
+
+class Part(NamedTuple):
+    """A tensor that takes part in the mix, in the form it is mixed in, and the dtype it leaves in."""
+
+    name: str
+    role: str
+    tensor: Any
+    dtype: str
+
+
+def mix_batch(batch, method, seed, *, num_classes=None, dtype="float32", training=True):
+    """Mix a batch by one draw of a method and return it in the same structure.
+
+    Args:
+        batch: `x`, a tuple `(x,)`, `(x, y)` or `(x, y, sample_weight)`, or a dict; see the top of this file.
+        method: An object with `mixes` and `draw(size, seed, targets)`, like `keras_mixup.Mixup`.
+        seed: An int, a `keras.random.SeedGenerator`, or a TensorFlow integer tensor of shape `(2,)`.
+        num_classes: Number of classes of integer targets, which become one-hot rows; None if targets are floats.
+        dtype: What integer features become.
+        training: If False, nothing is mixed; every tensor still gets the form (dtype, one-hot rows) it has in training.
+
+    Returns:
+        The same structure, shapes unchanged but for one-hot rows. The input is not modified.
+
+    Raises:
+        ValueError: If a tensor cannot be mixed, saying which and what to do.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_mixup import Mixup
+    >>> images, labels = np.zeros((4, 8, 8, 3), "uint8"), np.array([0, 1, 2, 1])
+    >>> images, labels = mix_batch((images, labels), Mixup(0.2), seed=1, num_classes=3)
+    >>> tuple(images.shape), tuple(labels.shape)
+    ((4, 8, 8, 3), (4, 3))
+    """
+    leaves = keras.tree.flatten_with_path(batch)
+    parts = [
+        None if role is None else _part(leaf, role, _name(path), num_classes, dtype)
+        for (path, leaf), role in zip(leaves, roles(batch), strict=True)
+    ]
+    mixing = [part for part in parts if part is not None]
+    size = _batch_size(mixing)
+    draw = None
+    if training and method.mixes:
+        targets = [part.tensor for part in mixing if part.role == TARGETS]
+        draw = method.draw(size, seed, targets[0] if len(targets) == 1 else None)
+
+    def finish(leaf, part):
+        if part is None:
+            return leaf
+        if draw is None:
+            return tables.of(part.tensor).cast(part.tensor, part.dtype)
+        return blend(part.tensor, draw, part.dtype)
+
+    mixed = [finish(leaf, part) for (_, leaf), part in zip(leaves, parts, strict=True)]
+    return keras.tree.pack_sequence_as(batch, mixed)
+
+
+def roles(batch):
+    """Say of every leaf of a batch, in the order of `keras.tree.flatten`, what it is; None if it passes through.
+
+    Raises:
+        ValueError: If there are no features among them.
+    """
+    leaves = keras.tree.flatten_with_path(batch)
+    found = [_role(batch, path, leaf) for path, leaf in leaves]
+    if FEATURES not in found:
+        keys = sorted(key for key, role in BY_KEY.items() if role == FEATURES)
+        received = ", ".join(f"`{_name(path)}` of {_words(leaf)}" for path, leaf in leaves) or "nothing"
+        raise ValueError(
+            "Nothing to mix: there should be features, given as `x`, `(x, y)`, `(x, y, sample_weight)` or under one of "
+            f"the keys {keys}. Received: {received}."
+        )
+    return found
+
+
+def targets_as_rows(y, num_classes):
+    """Bring targets into the form they are mixed in, float32 with class ids as one-hot rows, without mixing them."""
+
+    def as_rows(leaf):
+        part = _target(leaf, "y", num_classes)
+        return tables.of(part.tensor).cast(part.tensor, part.dtype)
+
+    return keras.tree.map_structure(as_rows, y)
+
+
+def check_num_classes(num_classes):
+    """Raise a `ValueError` unless `num_classes` is None or a positive integer."""
+    integer = isinstance(num_classes, int) and not isinstance(num_classes, bool)
+    if num_classes is not None and not (integer and num_classes > 0):
+        raise ValueError(f"`num_classes` should be a positive integer or None. Received: num_classes={num_classes!r}.")
+
+
+def _role(batch, path, leaf):
+    if leaf is None:
+        return None
+    known = [BY_KEY[key] for key in path if key in BY_KEY]
+    if known:
+        return known[-1]
+    if isinstance(batch, dict):
+        return None
+    if isinstance(batch, tuple) and len(batch) > len(BY_POSITION):
+        raise ValueError(
+            "A batch should be `x`, `(x, y)`, `(x, y, sample_weight)` or a dict. "
+            f"Received: a tuple of {len(batch)} elements."
+        )
+    role = BY_POSITION[path[0]] if isinstance(batch, tuple) else FEATURES
+    among_others = len(path) > 1
+    return None if role == FEATURES and among_others and not _is_quantity(leaf) else role
+
+
+def _part(leaf, role, name, num_classes, dtype):
+    if role == FEATURES:
+        return _feature(leaf, name, dtype)
+    if role == TARGETS:
+        return _target(leaf, name, num_classes)
+    if role == SAMPLE_WEIGHT:
+        return Part(name, role, _batched(leaf, name), "float32")
+    if role == MASKS and _is_float(leaf):
+        return Part(name, role, _batched(leaf, name), _dtype(leaf))
+    if role == MASKS:
+        raise ValueError(
+            f"Class ids cannot be averaged. Received: `{name}` of {_words(leaf)}. One-hot it first: "
+            "`keras.ops.one_hot(mask, number_of_mask_classes)`."
+        )
+    raise ValueError(
+        f"Bounding boxes cannot be averaged. Received: `{name}` of {_words(leaf)}. Remove it, or rename it if the "
+        "boxes of the original example should pass through."
+    )
+
+
+def _feature(leaf, name, dtype):
+    if _is_quantity(leaf):
+        return Part(name, FEATURES, _batched(leaf, name), _dtype(leaf) if _is_float(leaf) else dtype)
+    advice = "Make them dense numeric tensors first."
+    if _is_dense(leaf) and _dtype(leaf) in (*LARGE_INTEGERS, "bool"):
+        advice = (
+            "If they are quantities, cast them: `keras.ops.cast(x, 'float32')`. If they are ids (words, tokens, "
+            "categories), their average means nothing: mix their embeddings instead."
+        )
+    raise ValueError(f"These features cannot be mixed. Received: `{name}` of {_words(leaf)}. {advice}")
+
+
+def _target(leaf, name, num_classes):
+    integer = _dtype(leaf) in SMALL_INTEGERS + LARGE_INTEGERS
+    if not (_is_dense(leaf) and (integer or _is_float(leaf) or _dtype(leaf) == "bool")):
+        raise ValueError(
+            f"These targets cannot be mixed. Received: `{name}` of {_words(leaf)}. Make them dense numeric tensors "
+            "first."
+        )
+    tensor = _batched(leaf, name)
+    shape = tuple(tensor.shape)
+    if integer and num_classes is None:
+        raise ValueError(
+            f"Class ids cannot be averaged. Received: `{name}` of {_words(leaf)}. Give `num_classes=...` to mix them "
+            "as one-hot rows; or, if they are quantities or one-hot rows already, cast them to float32."
+        )
+    if _is_float(leaf) and num_classes is not None and len(shape) == 1:
+        raise ValueError(
+            f"`num_classes` is for integer class ids. Received: `{name}` of {_words(leaf)}. Cast class ids to int32, "
+            "or leave `num_classes` out for regression."
+        )
+    rows = len(shape) == 2 and shape[1] == num_classes
+    if integer and not rows:
+        if len(shape) == 2 and shape[1] != 1:
+            raise ValueError(
+                "Integer targets should have shape `(batch,)`, `(batch, 1)` or `(batch, num_classes)`, here "
+                f"(batch, {num_classes}). Received: `{name}` of {_words(leaf)}."
+            )
+        ops = tables.of(tensor)
+        tensor = ops.one_hot(ops.reshape(tensor, (-1,)) if len(shape) == 2 else tensor, num_classes)
+    return Part(name, TARGETS, tensor, "float32")
+
+
+def _batched(leaf, name):
+    """The leaf as a tensor, once it is sure that it has a batch axis."""
+    tensor = tables.of(leaf).convert(leaf)
+    try:
+        rank = len(tensor.shape)
+    except ValueError:
+        raise ValueError(f"The rank of `{name}` should be known. Set its shape: `{name}.set_shape(...)`.") from None
+    if rank == 0:
+        raise ValueError(
+            f"Mixing needs batches. Received: `{name}`, a scalar. Batch the dataset first: `dataset.batch(128)`."
+        )
+    return tensor
+
+
+def _batch_size(parts):
+    """The number of examples: a Python int where any part knows it, else read off the features."""
+    sizes = {part.name: part.tensor.shape[0] for part in parts if part.tensor.shape[0] is not None}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(
+            f"All tensors of a batch should have the same number of rows. Received: {sizes}. If the dataset is not "
+            "batched yet, batch it first: `dataset.batch(128)`."
+        )
+    features = next(part for part in parts if part.role == FEATURES)
+    return next(iter(sizes.values()), None) or tables.size(features.tensor)
+
+
+def _is_quantity(leaf):
+    return _is_dense(leaf) and (_is_float(leaf) or _dtype(leaf) in SMALL_INTEGERS)
+
+
+def _is_dense(leaf):
+    return hasattr(leaf, "shape") and not any(word in type(leaf).__name__ for word in ("Ragged", "Sparse"))
+
+
+def _is_float(leaf):
+    return _dtype(leaf).startswith(("float", "bfloat"))
+
+
+def _dtype(leaf):
+    dtype = getattr(leaf, "dtype", type(leaf))
+    return str(getattr(dtype, "name", None) or getattr(dtype, "__name__", dtype)).removeprefix("torch.")
+
+
+def _words(leaf):
+    """A leaf in an error message."""
+    shape = f" and shape {tuple(leaf.shape)}" if _is_dense(leaf) else ""
+    return f"dtype {_dtype(leaf)}{shape}"
+
+
+def _name(path):
+    """The path of a leaf as a person would write it: `x`, `y['class']`, `label`."""
+    first, *rest = path or (0,)
+    first = {0: "x", 1: "y", 2: "sample_weight"}.get(first, first)
+    return f"{first}" + "".join(f"[{key!r}]" for key in rest)

@@ -1,0 +1,155 @@
+"""The few array operations of the method, for whichever library holds the arrays.
+
+`keras.ops` follows the backend Keras was started with, but a `tf.data` pipeline holds TensorFlow tensors whatever
+that backend is. So TensorFlow's tensors are handled by TensorFlow and everything else by `keras.ops`: `of(array)`
+picks the table, and the method is written once against the names below. TensorFlow is imported only when a tensor
+of its own turns up, which cannot happen before somebody else imported it.
+"""
+
+import functools
+import math
+import sys
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+
+# Below this many bytes in one example a compiled blend gains nothing over plain TensorFlow ops (`keras-mixup bench`).
+COMPILE_FROM_BYTES = 2048
+
+
+def is_tensorflow(array):
+    """Whether an array belongs to TensorFlow: eager, symbolic, variable or ragged."""
+    tf = sys.modules.get("tensorflow")
+    return tf is not None and tf.is_tensor(array)
+
+
+def of(*arrays):
+    """The table of operations for these arrays; plain Python and NumPy values follow the backend of Keras."""
+    if keras.backend.backend() == "tensorflow" or any(map(is_tensorflow, arrays)):
+        return _tensorflow()
+    return _keras()
+
+
+def size(array):
+    """The length of the first axis: a Python int where it is known, a scalar tensor where it is not."""
+    return of(array).shape(array)[0]
+
+
+def untouched_by_autograph(function):
+    """Keep AutoGraph off a function without data-dependent control flow: rewriting all it calls takes 100 ms and more."""
+    if keras.backend.backend() != "tensorflow":  # and TensorFlow need not be imported for that
+        return function
+    import tensorflow as tf
+
+    return tf.autograph.experimental.do_not_convert(function)
+
+
+@functools.cache
+def _keras():
+    ops = keras.ops
+
+    def split(seed, num):
+        # Every draw advances a SeedGenerator, so handing it out several times yields several streams.
+        if isinstance(seed, keras.random.SeedGenerator):
+            return [seed] * num
+        return [int(s) for s in np.random.SeedSequence(seed).generate_state(num)]
+
+    def raw_seed(seed):
+        return seed.next() if isinstance(seed, keras.random.SeedGenerator) else seed
+
+    return SimpleNamespace(
+        abs=ops.abs,
+        arange=lambda n: ops.arange(n, dtype="int32"),
+        argmax=lambda x: ops.argmax(x, axis=-1),
+        argsort=ops.argsort,
+        cast=ops.cast,
+        compiled=lambda function, x: function,
+        convert=ops.convert_to_tensor,
+        cos=ops.cos,
+        expm1=ops.expm1,
+        flip=lambda x: ops.flip(x, axis=0),
+        floor=ops.floor,
+        log=ops.log,
+        maximum=ops.maximum,
+        minimum=ops.minimum,
+        one_hot=lambda x, n: ops.one_hot(x, n, dtype="float32"),
+        ones=lambda shape: ops.ones(shape, dtype="float32"),
+        raw_seed=raw_seed,
+        reshape=ops.reshape,
+        searchsorted=lambda x, values, side: ops.cast(ops.searchsorted(x, values, side=side), "int32"),
+        shape=ops.shape,
+        sigmoid=ops.sigmoid,
+        split=split,
+        sqrt=ops.sqrt,
+        take=lambda x, indices: ops.take(x, indices, axis=0),
+        uniform=lambda shape, seed: keras.random.uniform(shape, dtype="float32", seed=seed),
+        where=ops.where,
+    )
+
+
+@functools.cache
+def _tensorflow():
+    import tensorflow as tf
+
+    @functools.cache
+    def compile_once(function):
+        return tf.function(function, jit_compile=True, autograph=False)
+
+    def compiled(function, x):
+        """XLA fuses cast, gather and multiply-add into one pass over memory: several times faster for images."""
+        example = x.shape[1:]
+        if not example.is_fully_defined():  # every new shape would be compiled anew
+            return function
+        large = math.prod(example) * x.dtype.size >= COMPILE_FROM_BYTES
+        return compile_once(function) if large else function
+
+    def one_hot(x, n):
+        x = tf.cast(x, tf.int32)
+        message = f"Integer labels should lie in [0, num_classes) = [0, {n})."
+        checks = [
+            tf.debugging.assert_non_negative(x, message),
+            tf.debugging.assert_less(x, n, message),
+        ]
+        with tf.control_dependencies([c for c in checks if c is not None]):
+            return tf.one_hot(x, n, dtype=tf.float32)
+
+    def raw_seed(seed):
+        if isinstance(seed, keras.random.SeedGenerator):
+            seed = seed.next()
+        elif isinstance(seed, int):
+            seed = [seed, 0]
+        return tf.cast(seed, tf.int64)
+
+    def shape(x):
+        dynamic = tf.shape(x)
+        return tuple(dynamic[i] if n is None else n for i, n in enumerate(x.shape))
+
+    return SimpleNamespace(
+        abs=tf.abs,
+        arange=lambda n: tf.range(n, dtype=tf.int32),
+        argmax=lambda x: tf.argmax(x, axis=-1, output_type=tf.int32),
+        argsort=lambda x: tf.argsort(x, stable=True),
+        cast=tf.cast,
+        compiled=compiled,
+        convert=tf.convert_to_tensor,
+        cos=tf.cos,
+        expm1=tf.math.expm1,
+        flip=lambda x: tf.reverse(x, axis=[0]),
+        floor=tf.floor,
+        log=tf.math.log,
+        maximum=tf.maximum,
+        minimum=tf.minimum,
+        one_hot=one_hot,
+        ones=lambda shape: tf.ones(shape, dtype=tf.float32),
+        raw_seed=raw_seed,
+        reshape=tf.reshape,
+        searchsorted=lambda x, values, side: tf.searchsorted(x, values, side=side),
+        shape=shape,
+        sigmoid=tf.sigmoid,
+        split=lambda seed, num: tf.unstack(tf.random.split(raw_seed(seed), num), num),
+        sqrt=tf.sqrt,
+        take=lambda x, indices: tf.gather(x, indices, axis=0),
+        uniform=lambda shape, seed: tf.random.stateless_uniform(shape, raw_seed(seed)),
+        where=tf.where,
+    )

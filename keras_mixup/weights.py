@@ -1,0 +1,93 @@
+"""How much of the original example is kept: the weight, one float32 number in [0, 1] per example.
+
+x~ = weight * x + (1 - weight) * x[partner],    weight ~ Beta(alpha, alpha)
+"""
+
+import math
+import numbers
+
+from keras_mixup import ops as tables
+
+
+def beta(size, alpha, seed):
+    """Draw weights from the symmetric Beta(alpha, alpha) distribution, exactly, for any `alpha`.
+
+    The usual ratio of two gamma variates underflows for small `alpha`, in float32 from about 0.05 downwards: both are
+    rounded to the same tiny number and the weight becomes one half, the strongest mix, where it should be 0 or 1.
+    This draw needs three uniform numbers U, V, S, no rejection and no gamma. With t = -log(U) / alpha:
+
+        log W  = log(expm1(t)) + 2 log|cos(pi V / 2)|
+        small  = sigmoid(-log W) / (2 (1 + sqrt(sigmoid(log W))))
+        weight = small if S < 1/2 else 1 - small
+
+    Args:
+        size: Number of weights; a Python int or a scalar integer tensor.
+        alpha: A finite number >= 0. Weights crowd near 0 and 1 as it falls (variance 1 / (4 (2 alpha + 1))), are
+            uniform at 1 and crowd near 1/2 as it grows. At 0 every weight is exactly 1: nothing is mixed.
+        seed: An int, a `keras.random.SeedGenerator`, or a TensorFlow integer tensor of shape `(2,)`.
+
+    Returns:
+        A float32 tensor of shape `(size,)`, in [0, 1].
+
+    Raises:
+        ValueError: If `alpha` is not a finite number >= 0.
+
+    Example:
+
+    >>> weight = beta(4, alpha=0.2, seed=1)
+    >>> tuple(weight.shape)
+    (4,)
+
+    Reference:
+        Bailey, "Polar generation of random variates with the t-distribution" (1994); Devroye, "Random variate
+        generation in one line of code" (1996), for the symmetric Beta as a function of Student's t.
+    """
+    check_alpha(alpha)
+    ops = tables.of(seed)
+    if alpha == 0:
+        return ops.ones((size,))
+    u, v, s = (ops.uniform((size,), stream) for stream in ops.split(seed, 3))
+    t = -ops.log(1.0 - u) / alpha  # u may be 0 but never 1
+    log_expm1_t = ops.where(t > 15.0, t, ops.log(ops.expm1(ops.minimum(t, 15.0))))
+    log_w = log_expm1_t + 2.0 * ops.log(ops.abs(ops.cos(0.5 * math.pi * v)))
+    small = ops.sigmoid(-log_w) / (2.0 * (1.0 + ops.sqrt(ops.sigmoid(log_w))))
+    return ops.where(s < 0.5, small, 1.0 - small)
+
+
+def draw(size, alpha, seed):
+    """Draw weights from Beta(alpha, alpha), or from any distribution object given in place of `alpha`.
+
+    Args:
+        size: Number of weights; a Python int or a scalar integer tensor.
+        alpha: As for `beta`; or an object with `sample(shape, seed=...)`, for instance a `tfp.distributions`
+            distribution over [0, 1]. It receives the seed in the form its library takes: an integer tensor of shape
+            `(2,)`, or the int you gave when Keras does not run on TensorFlow.
+        seed: As for `beta`.
+
+    Returns:
+        A float32 tensor of shape `(size,)`.
+
+    Raises:
+        ValueError: If `alpha` is neither.
+    """
+    if not is_distribution(alpha):
+        return beta(size, alpha, seed)
+    ops = tables.of(seed)
+    return ops.cast(alpha.sample((size,), seed=ops.raw_seed(seed)), "float32")
+
+
+def is_distribution(alpha):
+    """Whether `alpha` is an object that can be sampled, like those of `tfp.distributions`."""
+    return callable(getattr(alpha, "sample", None))
+
+
+def check_alpha(alpha):
+    """Raise a `ValueError` unless `alpha` is a finite number >= 0 or a distribution."""
+    if is_distribution(alpha):
+        return
+    number = isinstance(alpha, numbers.Real) and not isinstance(alpha, bool)
+    if not number or not math.isfinite(alpha) or alpha < 0:
+        raise ValueError(
+            "`alpha` should be a finite number >= 0, or an object with `sample(shape, seed=...)` such as a "
+            f"`tfp.distributions` distribution. Received: alpha={alpha!r}."
+        )
