@@ -1,0 +1,142 @@
+"""Mixing as a Keras layer, for `dataset.map(layer)`, eager calls and functional models."""
+
+import keras
+
+from keras_mixup import ops as tables
+from keras_mixup.batch import check_num_classes, mix_batch, roles
+from keras_mixup.methods import Mixup
+
+
+@keras.saving.register_keras_serializable(package="keras_mixup")
+class MixupLayer(keras.layers.Layer):
+    """Mix each example of a batch with another one: inputs, targets and sample weights, all by the same draw.
+
+        x~ = weight * x + (1 - weight) * x[partner]
+        y~ = weight * y + (1 - weight) * y[partner],        weight ~ Beta(alpha, alpha)
+
+    Use it in a pipeline, after `batch` (and after `cache`, which would freeze the mix): `dataset.map(MixupLayer(0.2))`.
+    It works there under the TensorFlow, JAX and torch backends of Keras. Like every augmentation layer of Keras it is
+    active unless told `training=False`, so map it over training data only.
+
+    Inside a functional model the layer sees the features and not the targets, so `MixupLayer(0.2)(inputs)` mixes inputs
+    alone and the targets no longer match; to mix both in the train step use `MixupModel`.
+
+    The draws come from a counter that advances with every call. A pipeline that maps in parallel hands out its batches
+    in varying order, so a seed alone does not make it reproducible; `dataset.apply(mixup(...))` does, and its iterators
+    can be saved.
+
+    Args:
+        alpha: Strength, a finite number >= 0, or a distribution to draw weights from; 0 mixes nothing. See `Mixup`.
+        per: `"example"` for a weight each, `"batch"` for one weight per batch as in the paper's listing.
+        pairing: Who is mixed with whom; see `Mixup`.
+        probability: Chance in [0, 1] that an example (or the batch) is mixed at all.
+        num_classes: Number of classes of integer targets, which come back as float32 one-hot rows. Leave it out for
+            targets that are floats already.
+        seed: An int for the same draws in every run; None for fresh ones.
+        **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        x: Features of shape `(batch, ...)`, any rank; or a whole batch in one: a tuple `(x, y)` or `(x, y,
+            sample_weight)`, or a dict such as `{"image": ..., "label": ..., "id": ...}`, whose unknown keys pass
+            through untouched.
+        y: Targets: float rows, or integers with `num_classes`.
+        sample_weight: Weights of the examples; they travel with the mix.
+        training: If False nothing is mixed; dtypes and one-hot rows are as in training.
+
+    Returns:
+        The structure it was called with. Float features keep their dtype, 8 and 16 bit integers become the layer's
+        compute dtype, targets and sample weights float32. `alpha=0` returns every number as it was, bit for bit.
+
+    Raises:
+        ValueError: If an argument is out of range, or a tensor cannot be mixed (class ids without `num_classes`, ids of
+            words, data that are not batched).
+
+    Example:
+
+    >>> import numpy as np
+    >>> layer = MixupLayer(alpha=0.2, num_classes=10, seed=1)
+    >>> images, labels = np.zeros((8, 32, 32, 3), "uint8"), np.arange(8)
+    >>> images, labels = layer(images, labels)
+    >>> tuple(images.shape), tuple(labels.shape)
+    ((8, 32, 32, 3), (8, 10))
+
+    Reference:
+        mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 2.
+    """
+
+    def __init__(
+        self,
+        alpha=0.2,
+        *,
+        per="example",
+        pairing="shuffle",
+        probability=1.0,
+        num_classes=None,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **kwargs)  # the layer decides which tensors are cast
+        check_num_classes(num_classes)
+        self.method = Mixup(alpha, per, pairing, probability)
+        self.num_classes = num_classes
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self._tensorflow_generator = None
+        self.built = True
+
+    @tables.untouched_by_autograph
+    def __call__(self, x, y=None, sample_weight=None, **kwargs):
+        batch = (x, y, sample_weight) if sample_weight is not None else x if y is None else (x, y)
+        leaves = keras.tree.flatten(batch)
+        if _is_foreign(leaves):  # Keras' own machinery cannot hold the tensors of another library
+            return self.call(batch, **kwargs)
+        # What passes through never enters Keras, which would convert it: strings, long ids.
+        enters = [
+            role is not None or isinstance(leaf, keras.KerasTensor)
+            for leaf, role in zip(leaves, roles(batch), strict=True)
+        ]
+        entering = [leaf if inside else None for leaf, inside in zip(leaves, enters, strict=True)]
+        outputs = keras.tree.flatten(super().__call__(keras.tree.pack_sequence_as(batch, entering), **kwargs))
+        outputs = [out if inside else leaf for leaf, out, inside in zip(leaves, outputs, enters, strict=True)]
+        return keras.tree.pack_sequence_as(batch, outputs)
+
+    def call(self, batch, training=True):
+        return mix_batch(
+            batch,
+            self.method,
+            self._foreign_seed() if _is_foreign(keras.tree.flatten(batch)) else self.seed_generator,
+            num_classes=self.num_classes,
+            dtype=self.compute_dtype,
+            training=training,
+        )
+
+    def _foreign_seed(self):
+        """A seed from a generator of TensorFlow's, which a `tf.data` pipeline can advance under any Keras backend."""
+        import tensorflow as tf
+
+        if self._tensorflow_generator is None:
+            with tf.init_scope():  # a variable may not be created inside the mapped function
+                self._tensorflow_generator = (
+                    tf.random.Generator.from_non_deterministic_state()
+                    if self.seed is None
+                    else tf.random.Generator.from_seed(self.seed)
+                )
+        return self._tensorflow_generator.make_seeds(1)[:, 0]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            **self.method.get_config(),
+            "num_classes": self.num_classes,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        method = Mixup.from_config({k: config.pop(k) for k in ("alpha", "per", "pairing", "probability")})
+        return cls(method.alpha, per=method.per, pairing=method.pairing, probability=method.probability, **config)
+
+
+def _is_foreign(leaves):
+    """Whether these are TensorFlow's tensors while Keras runs on another backend: a `tf.data` pipeline."""
+    return keras.backend.backend() != "tensorflow" and any(map(tables.is_tensorflow, leaves))

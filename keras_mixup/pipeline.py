@@ -1,0 +1,107 @@
+"""Mixing as a `tf.data` transformation, for `dataset.apply(...)`: reproducible, resumable, compiled."""
+
+from keras_mixup.batch import check_num_classes, mix_batch
+from keras_mixup.methods import Mixup
+
+
+def mixup(
+    alpha=0.2,
+    *,
+    per="example",
+    pairing="shuffle",
+    probability=1.0,
+    num_classes=None,
+    seed=None,
+    num_parallel_calls=None,
+    input_context=None,
+):
+    """Mix the batches of a `tf.data.Dataset`: `dataset.batch(128).apply(mixup(0.2))`.
+
+        x~ = weight * x + (1 - weight) * x[partner]
+        y~ = weight * y + (1 - weight) * y[partner],        weight ~ Beta(alpha, alpha)
+
+    It belongs after `cache` (which would freeze the mix) and `batch`, before `prefetch`. The batches are `x`, `(x, y)`,
+    `(x, y, sample_weight)` or dicts such as `{"image": ..., "label": ..., "id": ...}`, whose unknown keys pass through.
+
+    Each batch is zipped with a seed of its own. So with a `seed`, every run gives the same mixes whatever the number of
+    parallel calls; every epoch gives new ones; and an iterator can be saved in the middle with `tf.train.Checkpoint`
+    and resumed exactly.
+
+    Args:
+        alpha: Strength, a finite number >= 0, or a distribution to draw weights from; 0 mixes nothing. See `Mixup`.
+        per: `"example"` for a weight each, `"batch"` for one weight per batch as in the paper's listing.
+        pairing: Who is mixed with whom; see `Mixup`.
+        probability: Chance in [0, 1] that an example (or the batch) is mixed at all.
+        num_classes: Number of classes of integer targets, which come back as float32 one-hot rows. Leave it out for
+            targets that are floats already.
+        seed: An int for the same draws in every run; None for fresh ones.
+        num_parallel_calls: Batches to mix at once; None lets `tf.data` choose.
+        input_context: The `tf.distribute.InputContext` in a pipeline built per worker: its `input_pipeline_id` gives
+            every worker draws of its own under one seed.
+
+    Returns:
+        A function from dataset to dataset, for `Dataset.apply`. It keeps the cardinality and the element spec, but for
+        integer features, which become `keras.config.floatx()`, and targets and sample weights, which become float32.
+
+    Raises:
+        ValueError: If an argument is out of range, or (when applied) a tensor cannot be mixed.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> images, labels = tf.zeros((100, 28, 28, 1)), tf.range(100) % 10
+    >>> dataset = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(100).batch(32)
+    >>> dataset = dataset.apply(mixup(0.2, num_classes=10, seed=1)).prefetch(1)
+    >>> [tuple(spec.shape) for spec in dataset.element_spec]
+    [(None, 28, 28, 1), (None, 10)]
+
+    Reference:
+        mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 2.
+    """
+    return mix_with(
+        Mixup(alpha, per, pairing, probability),
+        num_classes=num_classes,
+        seed=seed,
+        num_parallel_calls=num_parallel_calls,
+        input_context=input_context,
+    )
+
+
+def mix_with(method, *, num_classes=None, seed=None, num_parallel_calls=None, input_context=None):
+    """Mix the batches of a `tf.data.Dataset` by any method: `dataset.apply(mix_with(Mixup(0.2)))`.
+
+    Args:
+        method: An object that draws, like `Mixup`.
+        num_classes: As for `mixup`.
+        seed: As for `mixup`.
+        num_parallel_calls: As for `mixup`.
+        input_context: As for `mixup`.
+
+    Returns:
+        A function from dataset to dataset, for `Dataset.apply`.
+
+    Raises:
+        ValueError: As for `mixup`.
+    """
+    check_num_classes(num_classes)
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+        raise ValueError(f"`seed` should be an integer or None. Received: seed={seed!r}.")
+
+    def apply(dataset):
+        import keras
+        import tensorflow as tf
+
+        @tf.autograph.experimental.do_not_convert
+        def mix_element(batch, batch_seed):
+            if input_context is not None:
+                batch_seed = tf.random.fold_in(batch_seed, input_context.input_pipeline_id)
+            return mix_batch(batch, method, batch_seed, num_classes=num_classes, dtype=keras.config.floatx())
+
+        seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
+        return tf.data.Dataset.zip((dataset, seeds.batch(2, drop_remainder=True))).map(
+            mix_element,
+            num_parallel_calls=num_parallel_calls or tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+
+    return apply
