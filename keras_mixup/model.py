@@ -63,8 +63,9 @@ class MixupModel(keras.Model):
             self.network.build(input_shape)
         self.built = True
 
-    def call(self, inputs):
-        return self.network(inputs)
+    def call(self, inputs, training=None):
+        # Handed on by hand: under JAX the trainer calls this method directly, without Keras' call context.
+        return self.network(inputs, training=training)
 
     def train_step(self, *args):
         # TensorFlow and torch call train_step(data); JAX calls train_step(state, data) and gets the new state back.

@@ -37,8 +37,8 @@ def size(array):
 
 
 def untouched_by_autograph(function):
-    """Keep AutoGraph off a function without data-dependent control flow: rewriting all it calls takes 100 ms and more."""
-    if keras.backend.backend() != "tensorflow":  # and TensorFlow need not be imported for that
+    """Keep AutoGraph from rewriting a function and all it calls, which takes 100 ms and more where it is mapped."""
+    if keras.backend.backend() != "tensorflow":  # TensorFlow is not imported for this alone
         return function
     import tensorflow as tf
 
