@@ -133,6 +133,7 @@ class MixupLayer(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
+        config = dict(config)
         method = Mixup.from_config({k: config.pop(k) for k in ("alpha", "per", "pairing", "probability")})
         return cls(method.alpha, per=method.per, pairing=method.pairing, probability=method.probability, **config)
 

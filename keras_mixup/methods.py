@@ -85,7 +85,7 @@ class Mixup:
         for_weight, for_partner, for_coin = ops.split(seed, 3)
         count = size if self.per == "example" else 1
         weight = weights.draw(count, self.alpha, for_weight)
-        if self.probability < 1:
+        if self.probability != 1:
             weight = ops.where(ops.uniform((count,), for_coin) < self.probability, weight, 1.0)
         if self.per == "batch":
             weight = weight * ops.ones((size,))

@@ -36,7 +36,7 @@ def mix(tree, draw):
         x~ = weight * x + (1 - weight) * x[partner]
 
     A row of weight 1 is returned bit for bit, one of weight 0 is its partner bit for bit, and what the other side holds
-    there (NaN, infinity) does not matter. (Float32 numbers below 1.2e-38, where hardware may flush to zero, excepted.)
+    there (NaN, infinity) does not matter. (Float32 numbers below 2.4e-38, whose half may be flushed to zero, excepted.)
 
     Args:
         tree: A floating-point tensor of shape `(batch, ...)`, or any nest of dicts, tuples and lists of them.

@@ -87,7 +87,7 @@ class MixupModel(keras.Model):
 
     def _mix(self, data):
         return mix_batch(
-            data,
+            tuple(data) if isinstance(data, list) else data,  # torch's data loaders collate tuples into lists
             self.method,
             self.seed_generator,
             num_classes=self.num_classes,
@@ -109,5 +109,6 @@ class MixupModel(keras.Model):
 
     @classmethod
     def from_config(cls, config):
+        config = dict(config)
         network, method = (keras.saving.deserialize_keras_object(config.pop(k)) for k in ("network", "method"))
         return cls(network, method, **config)

@@ -8,6 +8,7 @@ of its own turns up, which cannot happen before somebody else imported it.
 
 import functools
 import math
+import numbers
 import sys
 from types import SimpleNamespace
 
@@ -53,10 +54,10 @@ def _keras():
         # Every draw advances a SeedGenerator, so handing it out several times yields several streams.
         if isinstance(seed, keras.random.SeedGenerator):
             return [seed] * num
-        return [int(s) for s in np.random.SeedSequence(seed).generate_state(num)]
+        return [int(s) for s in np.random.SeedSequence(int(seed) % 2**64).generate_state(num)]
 
     def raw_seed(seed):
-        return seed.next() if isinstance(seed, keras.random.SeedGenerator) else seed
+        return seed.next() if isinstance(seed, keras.random.SeedGenerator) else np.array([seed % 2**31, 0], "uint32")
 
     return SimpleNamespace(
         abs=ops.abs,
@@ -117,8 +118,8 @@ def _tensorflow():
     def raw_seed(seed):
         if isinstance(seed, keras.random.SeedGenerator):
             seed = seed.next()
-        elif isinstance(seed, int):
-            seed = [seed, 0]
+        elif isinstance(seed, numbers.Integral):
+            seed = [int(seed), 0]
         return tf.cast(seed, tf.int64)
 
     def shape(x):

@@ -41,11 +41,11 @@ def roll(size, seed=None, targets=None):
 def same_class(size, seed, targets):
     """Pair with a random other example of the same class; an example alone in its class keeps itself.
 
-    The class is the largest entry of a target row, or an integer target itself. Partners are drawn independently, so an
+    The class is the largest entry of a target row, or the target itself where it is one number. Partners are drawn independently, so an
     example may be the partner of several others.
     """
-    ops = tables.of(targets)
-    order, place, start, end = _class_blocks(targets)
+    order, place, start, end = _class_blocks(targets, seed)
+    ops = tables.of(order)
     others = end - start - 1
     step = 1 + _random_below(others, seed)
     return ops.take(order, start + (place - start + step) % (others + 1))
@@ -54,17 +54,17 @@ def same_class(size, seed, targets):
 def other_class(size, seed, targets):
     """Pair with a random example of another class; in a batch of one single class everybody keeps themselves.
 
-    The class is the largest entry of a target row, or an integer target itself. Partners are drawn independently, so an
+    The class is the largest entry of a target row, or the target itself where it is one number. Partners are drawn independently, so an
     example may be the partner of several others.
     """
-    ops = tables.of(targets)
-    order, place, start, end = _class_blocks(targets)
+    order, place, start, end = _class_blocks(targets, seed)
+    ops = tables.of(order)
     step = _random_below(size - (end - start), seed)
     alone = end - start == size
     return ops.take(order, ops.where(alone, place, (end + step) % size))
 
 
-def _class_blocks(targets):
+def _class_blocks(targets, seed):
     """Sort a batch by class, so that each class is one block of places.
 
     Returns:
@@ -77,8 +77,9 @@ def _class_blocks(targets):
             "`pairing` by class needs class labels: integers of shape `(batch,)` or rows of shape `(batch, classes)`. "
             f"Received: {received}."
         )
-    ops = tables.of(targets)
-    classes = ops.cast(targets if rank == 1 else ops.argmax(targets), "int32")
+    ops = tables.of(targets, seed)
+    one_number = rank == 1 or targets.shape[1] == 1
+    classes = ops.reshape(ops.convert(targets), (-1,)) if one_number else ops.argmax(targets)
     order = ops.cast(ops.argsort(classes), "int32")
     place = ops.cast(ops.argsort(order), "int32")
     in_order = ops.take(classes, order)

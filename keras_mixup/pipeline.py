@@ -25,7 +25,7 @@ def mixup(
 
     Each batch is zipped with a seed of its own. So with a `seed`, every run gives the same mixes whatever the number of
     parallel calls; every epoch gives new ones; and an iterator can be saved in the middle with `tf.train.Checkpoint`
-    and resumed exactly.
+    and resumed exactly. The `tf.data` service starts a dataset anew for every epoch: there, repeat it before mixing.
 
     Args:
         alpha: Strength, a finite number >= 0, or a distribution to draw weights from; 0 mixes nothing. See `Mixup`.
@@ -34,7 +34,8 @@ def mixup(
         probability: Chance in [0, 1] that an example (or the batch) is mixed at all.
         num_classes: Number of classes of integer targets, which come back as float32 one-hot rows. Leave it out for
             targets that are floats already.
-        seed: An int for the same draws in every run; None for fresh ones.
+        seed: An int for the same draws in every run (under the same `tf.random.set_seed`, if one was set); None for
+            fresh ones.
         num_parallel_calls: Batches to mix at once; None lets `tf.data` choose.
         input_context: The `tf.distribute.InputContext` in a pipeline built per worker: its `input_pipeline_id` gives
             every worker draws of its own under one seed.

@@ -46,8 +46,10 @@ def beta(size, alpha, seed):
     ops = tables.of(seed)
     if alpha == 0:
         return ops.ones((size,))
-    u, v, s = (ops.uniform((size,), stream) for stream in ops.split(seed, 3))
-    t = -ops.log(1.0 - u) / alpha  # u may be 0 but never 1
+    uniform = ops.uniform((3, size), seed)
+    u, v, s = uniform[0], uniform[1], uniform[2]
+    # u may be 0 but never 1; the bound keeps float32 from rounding the tiniest alpha to 0, and 0 / 0 from arising.
+    t = -ops.log(1.0 - u) / max(alpha, 1e-30)
     log_expm1_t = ops.where(t > 15.0, t, ops.log(ops.expm1(ops.minimum(t, 15.0))))
     log_w = log_expm1_t + 2.0 * ops.log(ops.abs(ops.cos(0.5 * math.pi * v)))
     small = ops.sigmoid(-log_w) / (2.0 * (1.0 + ops.sqrt(ops.sigmoid(log_w))))
@@ -60,8 +62,7 @@ def draw(size, alpha, seed):
     Args:
         size: Number of weights; a Python int or a scalar integer tensor.
         alpha: As for `beta`; or an object with `sample(shape, seed=...)`, for instance a `tfp.distributions`
-            distribution over [0, 1]. It receives the seed in the form its library takes: an integer tensor of shape
-            `(2,)`, or the int you gave when Keras does not run on TensorFlow.
+            distribution over [0, 1]. It receives the seed as an int32 array of shape `(2,)`.
         seed: As for `beta`.
 
     Returns:
@@ -73,7 +74,7 @@ def draw(size, alpha, seed):
     if not is_distribution(alpha):
         return beta(size, alpha, seed)
     ops = tables.of(seed)
-    return ops.cast(alpha.sample((size,), seed=ops.raw_seed(seed)), "float32")
+    return ops.cast(alpha.sample((size,), seed=ops.cast(ops.raw_seed(seed), "int32")), "float32")
 
 
 def is_distribution(alpha):
@@ -86,7 +87,7 @@ def check_alpha(alpha):
     if is_distribution(alpha):
         return
     number = isinstance(alpha, numbers.Real) and not isinstance(alpha, bool)
-    if not number or not math.isfinite(alpha) or alpha < 0:
+    if not number or not 0 <= alpha < math.inf:
         raise ValueError(
             "`alpha` should be a finite number >= 0, or an object with `sample(shape, seed=...)` such as a "
             f"`tfp.distributions` distribution. Received: alpha={alpha!r}."
