@@ -41,8 +41,8 @@ def roll(size, seed=None, targets=None):
 def same_class(size, seed, targets):
     """Pair with a random other example of the same class; an example alone in its class keeps itself.
 
-    The class is the largest entry of a target row, or the target itself where it is one number. Partners are drawn independently, so an
-    example may be the partner of several others.
+    The class is the largest entry of a target row, or the target itself where it is one number. Partners are drawn
+    independently, so an example may be the partner of several others.
     """
     order, place, start, end = _class_blocks(targets, seed)
     ops = tables.of(order)
@@ -54,8 +54,8 @@ def same_class(size, seed, targets):
 def other_class(size, seed, targets):
     """Pair with a random example of another class; in a batch of one single class everybody keeps themselves.
 
-    The class is the largest entry of a target row, or the target itself where it is one number. Partners are drawn independently, so an
-    example may be the partner of several others.
+    The class is the largest entry of a target row, or the target itself where it is one number. Partners are drawn
+    independently, so an example may be the partner of several others.
     """
     order, place, start, end = _class_blocks(targets, seed)
     ops = tables.of(order)
