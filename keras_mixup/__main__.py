@@ -1,0 +1,8 @@
+"""`python -m keras_mixup`, the same as `keras-mixup`."""
+
+import sys
+
+from keras_mixup.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,248 @@
+"""The command line: `keras-mixup list | show | run | preview | bench`."""
+
+import argparse
+import functools
+import logging
+import pathlib
+import sys
+
+from keras_mixup.zoo import recipes, runs
+from keras_mixup.zoo.errors import UserError, need
+from keras_mixup.zoo.recipe import override, settable
+
+
+def main(argv=None):
+    """Run one command.
+
+    Args:
+        argv: The arguments; those of the process by default.
+
+    Returns:
+        The exit code: 0, or 2 after a user's mistake, which is told in one line on stderr, or 130 after Ctrl-C.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    # A data set that is not there is told in one line, without the warnings of TensorFlow Datasets before it.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    try:
+        args = _parser(argv).parse_args(argv)
+        return args.command(args) or 0
+    except UserError as error:
+        print("keras-mixup:", " ".join(str(error).split()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("keras-mixup: interrupted.", file=sys.stderr)
+        return 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """An `ArgumentParser` whose complaints take one line, without the usage."""
+
+    def error(self, message):
+        raise UserError(f"{message}. Help: {self.prog} --help")
+
+
+def _parser(argv):
+    parser = _Parser(
+        prog="keras-mixup",
+        description="Rerun the tables of the zoo, look at what mixing does, time it.",
+        epilog="Start with:\n  keras-mixup run digits",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name, command, summary, *examples):
+        sub = commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog="\n  ".join(["Examples:" if len(examples) > 1 else "Example:", *examples]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.set_defaults(command=command)
+        return sub
+
+    add("list", _list, "list the recipes", "keras-mixup list")
+
+    show = add("show", _show, "show a recipe: result, rows, settings", "keras-mixup show digits")
+    show.add_argument("recipe", metavar="RECIPE", help="a name from `keras-mixup list`")
+
+    run = add(
+        "run",
+        _run,
+        "train the rows of a recipe and print its table",
+        "keras-mixup run digits",
+        "keras-mixup run digits --row erm mixup-0.2 --seeds 3 --set epochs=20 --out runs/short",
+        "keras-mixup run fashion_mnist --data-dir ~/tensorflow_datasets",
+        "keras-mixup run fashion_mnist --smoke",
+    )
+    run.description += (
+        " What is finished is kept: the same command\nagain goes on where it was stopped, "
+        "and reprints the table if nothing is left to do."
+    )
+    run.add_argument("recipe", metavar="RECIPE", help="a name from `keras-mixup list`")
+    run.add_argument(
+        "--row",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="only these rows (default: all; `keras-mixup show RECIPE` names them)",
+    )
+    run.add_argument("--seeds", metavar="N", help="runs per row (default: the recipe's)")
+    run.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change a setting (`keras-mixup show RECIPE` lists them)",
+    )
+    run.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
+    run.add_argument("--out", metavar="DIR", help="where runs, table and plots go (default: runs/RECIPE)")
+    run.add_argument(
+        "--smoke",
+        action="store_true",
+        help="only try it out: two steps of every row on generated data, written to OUT/smoke",
+    )
+
+    preview = add(
+        "preview",
+        _preview,
+        "draw what a recipe's mixing does to its images",
+        "keras-mixup preview digits --out mixed.png",
+    )
+    preview.add_argument("recipe", metavar="RECIPE", help="a name from `keras-mixup list`")
+    preview.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
+    preview.add_argument("--out", metavar="FILE", help="the PNG to write (default: runs/RECIPE/preview.png)")
+
+    bench = add("bench", _bench, "time mixing against its peers", "keras-mixup bench")
+    if argv[:1] == ["bench"]:  # the options are the benchmark's own; no other command needs it
+        from keras_mixup import bench as benchmark
+
+        benchmark.add_arguments(bench)
+    return parser
+
+
+_DATA_DIR = "where TensorFlow Datasets keeps its data sets (default: ~/tensorflow_datasets)"
+
+
+def _list(args):
+    width = max(map(len, recipes.names()))
+    for name in recipes.names():
+        print(f"{name:{width}}  {recipes.get(name).title}")
+
+
+def _show(args):
+    recipe = recipes.get(args.recipe)
+    print(recipes.story(args.recipe))
+    print("\nRows:")
+    for row in recipe.rows:
+        print(f"  {row.name:12} {row.title}" + (f": {row.method}" if row.method else ""))
+        if row.published:
+            paper = row.published
+            print(f"  {'':12} published: {paper.error} % ({paper.source}; {paper.tag})")
+    print("\nSettings, to change with --set:")
+    for field in settable(recipe):
+        print(f"  {field}={getattr(recipe, field)}")
+
+
+def _run(args):
+    recipe = recipes.get(args.recipe)
+    seeds = [] if args.seeds is None else [f"seeds={args.seeds}"]
+    recipe = override(recipe, [*args.set, *seeds])
+    rows = _rows(recipe, args.row)
+    out = pathlib.Path(args.out or f"runs/{recipe.name}").expanduser()
+    study = runs.study(recipe)
+    if args.smoke:
+        recipe, out = study.smoke(recipe), out / "smoke"
+    need("keras-mixup run", *_PACKAGES, *study.packages(recipe, args.smoke))
+    runs.check_out(recipe, out, args.smoke)
+
+    from rich.console import Console
+
+    # A file or a pipe has no width; what is written there should not be cut to that of a terminal.
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    everything = runs.plan(recipe, rows)
+    # A smoke test that skips what worked last time would test nothing.
+    todo = [run for run in everything if args.smoke or not runs.is_finished(out, *run)]
+    print(
+        f"{recipe.name}: {len(everything)} runs in {out}, {len(everything) - len(todo)} of them finished already.",
+        flush=True,
+    )
+    try:
+        _make(recipe, todo, out, args, console)
+    except KeyboardInterrupt:
+        finished = sum(runs.is_finished(out, *run) for run in everything)
+        print(
+            f"keras-mixup: interrupted. {finished} of {len(everything)} runs are finished and kept in {out}; "
+            "the same command goes on from there.",
+            file=sys.stderr,
+        )
+        return 130
+
+    found = runs.collect(recipe, out)
+    table = study.table(recipe, found, args.smoke)
+    study.write(table, out)
+    study.draw(recipe, found, out, args.smoke)
+    study.show(table, console)
+    print(f"Written: {out}/{', '.join(('table.json', 'table.md', *study.PICTURES))}")
+
+
+def _make(recipe, todo, out, args, console):
+    """Make the runs that are not finished, and the preview before the first of them."""
+    from keras_mixup.zoo.progress import progress
+
+    study = runs.study(recipe)
+    describe = functools.partial(study.progress, recipe)
+    with progress(console, len(todo), study.steps(recipe), describe, study.summary) as (step, finished):
+        loaded = None
+        for row, seed in todo:
+            if loaded != seed:
+                data, loaded = study.load(recipe, seed, args.data_dir, args.smoke), seed
+            if study.NO_PREVIEW is None and not (out / "preview.png").exists():
+                study.preview(recipe, data, out / "preview.png", args.smoke)
+            label = f"{row.name}, seed {seed}"
+            result = runs.run(recipe, row, seed, data, out, args.smoke, functools.partial(step, label))
+            finished(label, result)
+
+
+def _preview(args):
+    recipe = recipes.get(args.recipe)
+    study = runs.study(recipe)
+    if study.NO_PREVIEW:
+        raise UserError(
+            f"`keras-mixup preview` has nothing to show: {study.NO_PREVIEW}. Received: recipe={recipe.name}."
+        )
+    need("keras-mixup preview", ("matplotlib", "matplotlib"), *study.packages(recipe, smoke=False))
+
+    path = pathlib.Path(args.out or f"runs/{recipe.name}/preview.png").expanduser()
+    data = study.load(recipe, seed=0, data_dir=args.data_dir, smoke=False)
+    try:
+        study.preview(recipe, data, path)
+    except OSError as error:
+        raise UserError(
+            f"`--out` should be a file that can be written. Received: --out={path} ({error.strerror})."
+        ) from None
+    print(f"Written: {path}")
+
+
+def _bench(args):
+    from keras_mixup import bench
+
+    return bench.main(args)
+
+
+_PACKAGES = (
+    ("matplotlib", "matplotlib"),
+    ("rich", "rich"),
+    ("tensorflow_probability", "tensorflow-probability"),
+    ("tf_keras", "tf-keras"),
+)
+
+
+def _rows(recipe, names):
+    """The rows of those names, in the recipe's order; all of them for None."""
+    valid = [row.name for row in recipe.rows]
+    for name in names or []:
+        if name not in valid:
+            raise UserError(f"`--row` should be one of: {', '.join(valid)}. Received: --row {name}.")
+    return [row for row in recipe.rows if names is None or row.name in names]

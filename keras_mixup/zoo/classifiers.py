@@ -1,0 +1,63 @@
+"""Recipes that train classifiers: what the command line needs of a kind of recipe, gathered in one place.
+
+Such a recipe names this module as its `study`. The other studies (`keras_mixup.zoo.gan.toy`, `.images`) hold the same
+names.
+"""
+
+from keras_mixup.zoo import datasets, figures, runs
+from keras_mixup.zoo.report import show, table, write  # noqa: F401
+
+PICTURES = ("curves.png", "preview.png")
+NO_PREVIEW = None
+
+
+def packages(recipe, smoke):
+    """The packages that a run needs beside those that every recipe does, as pairs of a module and a name."""
+    return () if smoke else (datasets.get(recipe.dataset).needs,)
+
+
+def smoke(recipe):
+    """The same recipe cut down to two steps of every row."""
+    return runs.smoke_recipe(recipe)
+
+
+def load(recipe, seed, data_dir, smoke):
+    """The training and the test split of a seed."""
+    return runs.load(recipe, seed, data_dir, smoke)
+
+
+def steps(recipe):
+    """How many records a run makes."""
+    return recipe.epochs
+
+
+def train(recipe, row, seed, splits, on_record, folder):
+    """Train and test the network of a row; nothing is kept in `folder` but what `runs.run` writes."""
+    from keras_mixup.zoo import train
+
+    return train.train(recipe, row, seed, datasets.get(recipe.dataset), splits, on_record)
+
+
+def progress(recipe, record):
+    """What to show of a record: where it stands, and how good."""
+    return (
+        f"epoch {record['epoch']}/{recipe.epochs}",
+        f"loss {record['loss']:.3f}, test error {record['test_error']:.2f} %",
+    )
+
+
+def summary(result):
+    """What to print of a finished run."""
+    return (
+        f"error {result['error']:.2f} %, NLL {result['nll']:.3f}, ECE {result['ece']:.2f} %, {result['seconds']:.1f} s"
+    )
+
+
+def preview(recipe, splits, path, smoke=False):
+    """Draw what mixing does to the training images."""
+    figures.preview(recipe, datasets.get(recipe.dataset), splits[0], path, smoke)
+
+
+def draw(recipe, found, out, smoke=False):
+    """Draw the learning curves of all finished runs."""
+    figures.curves(recipe, found, out / "curves.png", smoke)

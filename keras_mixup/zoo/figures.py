@@ -1,0 +1,160 @@
+"""The pictures of a recipe: learning curves, and what mixing does to a batch. Matplotlib stays inside the functions."""
+
+import contextlib
+import io
+
+import numpy as np
+
+from keras_mixup.zoo import atomic
+
+# Dark to light in grey, told apart by the colour-blind (Okabe and Ito), and each with its own dashes and marker.
+LINES = (
+    {"color": "#000000", "linestyle": "-", "marker": "o"},
+    {"color": "#0072b2", "linestyle": (0, (5, 1.5)), "marker": "s"},
+    {"color": "#d55e00", "linestyle": (0, (1.5, 1.2)), "marker": "^"},
+    {"color": "#009e73", "linestyle": (0, (6, 1.5, 1.5, 1.5)), "marker": "D"},
+    {"color": "#cc79a7", "linestyle": (0, (3, 3)), "marker": "v"},
+    {"color": "#e69f00", "linestyle": (0, (8, 2)), "marker": "P"},
+)
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "ytick.minor.width": 0.4,
+    "legend.frameon": False,
+    "savefig.dpi": 200,
+}
+
+
+def curves(recipe, found, path, smoke=False):
+    """Draw training loss, test error and test NLL against the epoch: the mean over seeds, in a band of one deviation.
+
+    Args:
+        recipe: A `Recipe`.
+        found: The finished runs, from `runs.collect`.
+        path: Where to write the PNG.
+        smoke: Whether the runs are trials on generated data; the title then says so.
+    """
+    panels = (
+        ("loss", "training loss on own targets (nats)"),
+        ("test_error", "test error (%)"),
+        ("test_nll", "test NLL (nats)"),
+    )
+    with figure_file(path, figsize=(9.6, 3.1)) as figure:
+        from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+
+        for axes, (key, title) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+            for i, row in enumerate(recipe.rows):
+                if row.name not in found:
+                    continue
+                values = np.array([[epoch[key] for epoch in history] for _, history in found[row.name]])
+                epochs = np.arange(1, values.shape[1] + 1)
+                line = LINES[i % len(LINES)]
+                axes.plot(
+                    epochs,
+                    values.mean(axis=0),
+                    **line,
+                    markevery=(i * len(epochs) // 24, max(1, len(epochs) // 8)),
+                    markersize=4,
+                    markerfacecolor="white",
+                    linewidth=1.3,
+                    label=f"{row.title} (n = {len(values)})",
+                )
+                if len(values) > 1:
+                    mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1)
+                    # A logarithmic axis has no place for a band that reaches 0.
+                    low = np.maximum(mean - spread, values.min(axis=0) / 2)
+                    axes.fill_between(epochs, low, mean + spread, color=line["color"], alpha=0.15, linewidth=0)
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.set_xlabel("epoch")
+            axes.set_title(title)
+        axes.legend(handlelength=3.2)
+        warning = "SMOKE TEST on generated data; " if smoke else ""
+        band = "mean and band of one standard deviation over seeds, logarithmic axes"
+        figure.suptitle(f"{warning}{recipe.name}: {band}", fontsize=9, x=0.005, ha="left")
+
+
+def preview(recipe, source, training, path, smoke=False):
+    """Draw what mixing does: pairs of training images, the mixed image, its weight and its target.
+
+    One block per row that mixes. Of a batch of 64 it shows the examples at evenly spaced quantiles of the weight, so
+    that a block also shows how strongly the row mixes.
+
+    Args:
+        recipe: A `Recipe`.
+        source: The `Source` of the data.
+        training: The training split.
+        path: Where to write the PNG.
+        smoke: Whether the data is generated; the title then says so.
+    """
+    import keras
+    import tensorflow as tf
+
+    from keras_mixup.pipeline import mix_with
+
+    rows = [row for row in recipe.rows if row.method is not None]
+    size, columns = 64, 7
+    images, labels = next(training.batch(size, drop_remainder=False).as_numpy_iterator())
+    images, size = images.astype("float32"), len(images)
+    low, high = images.min(), images.max()
+    with figure_file(path, figsize=(7.2, 3.75 * len(rows) + 0.3)) as figure:
+        blocks = figure.subfigures(len(rows), 1, squeeze=False, hspace=0.06)[:, 0]
+        for block, row in zip(blocks, rows, strict=True):
+            # With a target of its own for every example, weight and partner can be read off the mixed targets; and so
+            # can nothing be shown but what the pipeline really did.
+            batch = tf.data.Dataset.from_tensors((images, np.eye(size, dtype="float32")))
+            mixed, shares = next(batch.apply(mix_with(row.method, seed=0)).as_numpy_iterator())
+            mixed = keras.ops.convert_to_numpy(mixed)
+            weights = np.diag(shares)
+            partners = np.argmax(shares - np.diag(weights), axis=1)
+            partners = np.where(weights == shares.sum(axis=1), np.arange(size), partners)
+            quantiles = (np.arange(columns) + 0.5) / columns
+            chosen = np.argsort(-weights)[(quantiles * size).astype(int)]
+            grid = block.subplots(3, columns)
+            for axes, i in zip(grid.T, chosen, strict=True):
+                trio = (images[i], images[partners[i]], mixed[i])
+                for cell, image in zip(axes, trio, strict=True):
+                    cell.imshow(image.squeeze(), cmap="gray_r", vmin=low, vmax=high)
+                    cell.set(xticks=[], yticks=[])
+                    cell.spines[:].set(visible=True, linewidth=0.4, color="0.6")
+                first, second = (source.classes[labels[j]] for j in (i, partners[i]))
+                axes[0].set_title(first, fontsize=8, loc="center", pad=3)
+                axes[1].set_title(second, fontsize=8, loc="center", pad=3)
+                axes[2].set_xlabel(f"weight {weights[i]:.2f}\n{_target(first, second, weights[i])}", fontsize=7.5)
+            for cell, name in zip(grid[:, 0], ("original", "partner", "mixed"), strict=True):
+                cell.set_ylabel(name, fontsize=9)
+            formula = "mixed = weight × original + (1 − weight) × partner"
+            block.suptitle(f"{row.title}:  {formula}", fontsize=9, x=0.01, ha="left")
+        if smoke:
+            figure.suptitle("SMOKE TEST on generated data", fontsize=9)
+
+
+def _target(first, second, weight):
+    if first == second:
+        return f"target:\n{first}"
+    return f"target:\n{weight:.2f} × {first}\n+ {1 - weight:.2f} × {second}"
+
+
+@contextlib.contextmanager
+def figure_file(path, **arguments):
+    """A figure in the zoo's style, written to `path` in the end."""
+    import matplotlib
+
+    # Not pyplot: it would choose a backend for the whole process, perhaps a notebook's.
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(layout="constrained", **arguments)
+        yield figure
+        content = io.BytesIO()
+        figure.savefig(content, format="png")
+        atomic.write(path, content.getvalue())

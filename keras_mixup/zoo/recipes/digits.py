@@ -1,0 +1,34 @@
+"""Handwritten digits, 300 training images: does mixing help when data is scarce?
+
+Hardly: test error 2.99 % for ERM, 2.86 % for mixup with alpha 0.2, 2.98 % with alpha 1.0; means of 5 seeds, and seed by
+seed the differences to ERM are -0.13 ± 0.22 and -0.01 ± 0.39. Both mixed rows are worse calibrated and have a higher
+NLL: they are under-confident. Two cores shared with other work: 2.2 minutes (1.1 of processor time); 2026-11-21. Table
+and plots: `keras_mixup/zoo/results/digits`.
+
+    keras-mixup run digits
+
+Data: the 1,797 scans of 8 x 8 pixels that come with scikit-learn. Each seed draws 300 training images, stratified by
+class, and tests on the 1,497 others. The budget was chosen on the ERM row alone: its test error has been flat for half
+of the epochs.
+"""
+
+from keras_mixup.methods import Mixup
+from keras_mixup.zoo.recipe import Recipe, Row
+
+RECIPE = Recipe(
+    name="digits",
+    title="8x8 handwritten digits (scikit-learn): ERM against mixup",
+    dataset="digits",
+    network="small_cnn",
+    rows=(
+        Row("erm", "ERM"),
+        Row("mixup-0.2", "mixup, alpha 0.2", Mixup(alpha=0.2)),
+        Row("mixup-1.0", "mixup, alpha 1.0", Mixup(alpha=1.0)),
+    ),
+    train_size=300,
+    epochs=40,
+    batch_size=32,
+    learning_rate=0.05,
+    weight_decay=5e-4,
+    seeds=5,
+)

@@ -1,0 +1,35 @@
+"""Fashion-MNIST, 6,000 training images: ERM against mixup.
+
+Test error 12.73 % for ERM, 12.35 % for mixup with alpha 0.2, 12.84 % with alpha 1.0; means of 3 seeds, and seed by seed
+the differences to ERM are -0.38 ± 0.18 and +0.11 ± 0.49. At alpha 0.2 NLL and calibration are as good as ERM's;
+at alpha 1.0 both are worse. Two cores shared with other work: 14.5 minutes (10 of processor time); 2026-11-21. Table
+and plots: `keras_mixup/zoo/results/fashion_mnist`.
+
+    keras-mixup run fashion_mnist --data-dir DIR
+    keras-mixup run fashion_mnist --data-dir DIR --set train_size=60000 --out runs/fashion_mnist-all
+
+Data: Fashion-MNIST of TensorFlow Datasets, prepared in DIR. Each seed draws its own 6,000 of the 60,000 training
+images; all 10,000 test images are used. No augmentation but the mixing. The budget was chosen on the ERM row alone: its
+test error no longer moves in the last epochs. The second command trains on all 60,000.
+"""
+
+from keras_mixup.methods import Mixup
+from keras_mixup.zoo.recipe import Recipe, Row
+
+RECIPE = Recipe(
+    name="fashion_mnist",
+    title="Fashion-MNIST, part of the training set: ERM against mixup",
+    dataset="fashion_mnist",
+    network="small_cnn",
+    rows=(
+        Row("erm", "ERM"),
+        Row("mixup-0.2", "mixup, alpha 0.2", Mixup(alpha=0.2)),
+        Row("mixup-1.0", "mixup, alpha 1.0", Mixup(alpha=1.0)),
+    ),
+    train_size=6000,
+    epochs=25,
+    batch_size=128,
+    learning_rate=0.1,
+    weight_decay=5e-4,
+    seeds=3,
+)
