@@ -2,11 +2,50 @@
 
 from importlib.metadata import version as _version
 
-from keras_mixup.layers import MixupLayer
-from keras_mixup.methods import Mixup
+from keras_mixup.callbacks import CleanMetrics
+from keras_mixup.check import MixReport, check_mixed
+from keras_mixup.layers import MixLayer, MixupLayer
+from keras_mixup.losses import PairLoss, ThresholdedBinaryCrossentropy, class_sample_weight
+from keras_mixup.manifold import ManifoldMixup
+from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Mixup, RegMixup, Remix, ResizeMix
+from keras_mixup.metrics import MixedAccuracy
 from keras_mixup.mixing import Draw, mix
+from keras_mixup.mixupe import MixupE
 from keras_mixup.model import MixupModel
-from keras_mixup.pipeline import mix_with, mixup
+from keras_mixup.pairing import LabelDistance
+from keras_mixup.pipeline import c_mixup, mix_with, mixup
+from keras_mixup.schedules import Adjustable, Schedule, off_epochs, without_hesitation
 
 __version__ = _version("keras-mixup")
-__all__ = ["Draw", "Mixup", "MixupLayer", "MixupModel", "mix", "mix_with", "mixup"]
+__all__ = [
+    "Adjustable",
+    "Choice",
+    "CleanMetrics",
+    "CutMix",
+    "DMixup",
+    "Draw",
+    "FMix",
+    "LabelDistance",
+    "ManifoldMixup",
+    "MixLayer",
+    "MixReport",
+    "MixedAccuracy",
+    "Mixup",
+    "MixupE",
+    "MixupLayer",
+    "MixupModel",
+    "PairLoss",
+    "RegMixup",
+    "Remix",
+    "ResizeMix",
+    "Schedule",
+    "ThresholdedBinaryCrossentropy",
+    "c_mixup",
+    "check_mixed",
+    "class_sample_weight",
+    "mix",
+    "mix_with",
+    "mixup",
+    "off_epochs",
+    "without_hesitation",
+]

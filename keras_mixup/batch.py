@@ -6,7 +6,10 @@ A batch is what `tf.data` or `fit` hands over: `x`, `(x,)`, `(x, y)`, `(x, y, sa
 - Features (`image`, `audio`, `spectrogram`, `video`, `features`, `inputs`, `x`): floats are mixed in their own dtype;
   8 and 16 bit integers (pixels, audio samples) become floats.
 - Targets (`label`, `target`, `y`): become float32; integer class ids become one-hot rows of `num_classes`.
-- Masks (`segmentation_mask`): soft float masks are mixed; class ids are refused, their average means nothing.
+- Masks (`segmentation_mask`): soft float masks are mixed; class ids can be cut (`CutMix` and its kin), but not
+averaged. - Bounding boxes (`bounding_boxes`, a dict of tensors `(batch, boxes, ...)`): both images' boxes are kept, one
+after the
+  other along the second axis; its entry `weights` says how much of each image there is.
 - Sample weights (`sample_weight`): become float32 and are mixed.
 - Any other key of a dict passes through as it is.
 
@@ -19,9 +22,10 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_mixup import ops as tables
-from keras_mixup.mixing import blend
+from keras_mixup.mixing import blend, image_axes
 
-FEATURES, TARGETS, MASKS, SAMPLE_WEIGHT, BOXES = "features", "targets", "masks", "sample_weight", "boxes"
+FEATURES, TARGETS, MASKS, SAMPLE_WEIGHT = "features", "targets", "masks", "sample_weight"
+BOXES, PAIRS = "boxes", "pairs"
 
 # Batches are told apart as Keras does it: by position in a tuple, by key in a dict (singular or plural).
 BY_POSITION = (FEATURES, TARGETS, SAMPLE_WEIGHT)
@@ -47,7 +51,7 @@ class Part(NamedTuple):
     dtype: str
 
 
-def mix_batch(batch, method, seed, *, num_classes=None, dtype="float32", training=True):
+def mix_batch(batch, method, seed, *, num_classes=None, pairs=False, dtype="float32", training=True):
     """Mix a batch by one draw of a method and return it in the same structure.
 
     Args:
@@ -55,6 +59,8 @@ def mix_batch(batch, method, seed, *, num_classes=None, dtype="float32", trainin
         method: An object with `mixes` and `draw(size, seed, targets)`, like `keras_mixup.Mixup`.
         seed: An int, a `keras.random.SeedGenerator`, or a TensorFlow integer tensor of shape `(2,)`.
         num_classes: Number of classes of integer targets, which become one-hot rows; None if targets are floats.
+        pairs: If True, integer targets become float32 rows (id of the original, id of the partner, weight of the
+            original) instead of one-hot rows; for many classes, with `PairLoss`.
         dtype: What integer features become.
         training: If False, nothing is mixed; every tensor still gets the form (dtype, one-hot rows) it has in training.
 
@@ -74,26 +80,81 @@ def mix_batch(batch, method, seed, *, num_classes=None, dtype="float32", trainin
     ((4, 8, 8, 3), (4, 3))
     """
     leaves = keras.tree.flatten_with_path(batch)
+    found = roles(batch)
     parts = [
-        None if role is None else _part(leaf, role, _name(path), num_classes, dtype)
-        for (path, leaf), role in zip(leaves, roles(batch), strict=True)
+        None if role is None else _part(leaf, role, _name(path), num_classes, pairs, dtype, method)
+        for (path, leaf), role in zip(leaves, found, strict=True)
     ]
-    mixing = [part for part in parts if part is not None]
-    size = _batch_size(mixing)
-    draw = None
-    if training and method.mixes:
-        targets = [part.tensor for part in mixing if part.role == TARGETS]
-        draw = method.draw(size, seed, targets[0] if len(targets) == 1 else None)
-
-    def finish(leaf, part):
-        if part is None:
-            return leaf
-        if draw is None:
-            return tables.of(part.tensor).cast(part.tensor, part.dtype)
-        return blend(part.tensor, draw, part.dtype)
-
-    mixed = [finish(leaf, part) for (_, leaf), part in zip(leaves, parts, strict=True)]
+    draw = draw_for(parts, method, seed) if training and method.mixes else None
+    if draw is not None and draw.original is not None:
+        _check_rows(leaves, found, draw)
+    mixed = [leaf if part is None else _mix_part(part, draw) for (_, leaf), part in zip(leaves, parts, strict=True)]
     return keras.tree.pack_sequence_as(batch, mixed)
+
+
+def draw_for(parts, method, seed):
+    """One draw of a method for the parts of a batch."""
+    parts = [part for part in parts if part is not None]
+    targets = [part.tensor for part in parts if part.role in (TARGETS, PAIRS)]
+    return method.draw(_batch_size(parts), seed, targets[0] if len(targets) == 1 else None, _image_size(parts))
+
+
+def _mix_part(part, draw):
+    """Apply a draw to one part, each role in its way; without a draw only the form changes."""
+    ops = tables.of(part.tensor)
+    if part.role == PAIRS:
+        return _pair_rows(part.tensor, draw)
+    if draw is None:
+        return ops.cast(part.tensor, part.dtype)
+    if part.role in (FEATURES, MASKS):
+        return blend(part.tensor, draw, part.dtype)
+    if part.role == BOXES:
+        return _both_images(part, draw)
+    mixed = blend(part.tensor, draw.for_targets, part.dtype)
+    if part.role == SAMPLE_WEIGHT and draw.importance is not None:
+        mixed = mixed * ops.reshape(draw.importance, (-1,) + (1,) * (len(part.tensor.shape) - 1))
+    return mixed
+
+
+def _pair_rows(classes, draw):
+    """Targets as (id of the original, id of the partner, weight of the original)."""
+    ops = tables.of(classes)
+    classes = ops.cast(ops.reshape(classes, (-1,)), "float32")
+    if draw is None:
+        return ops.stack([classes, classes, 0.0 * classes + 1.0], axis=1)
+    weight, partner, *_ = draw.for_targets
+    own = classes if draw.original is None else ops.take(classes, draw.original)
+    return ops.stack([own, ops.take(classes, partner), weight], axis=1)
+
+
+def _both_images(part, draw):
+    """The boxes of both images side by side, weighted by their image's share."""
+    ops = tables.of(part.tensor)
+    if draw.region is not None or len(draw.partner.shape) == 2:
+        raise ValueError("Bounding boxes can be mixed by `Mixup` alone: other methods would cut them.")
+    own = part.tensor if draw.original is None else ops.take(part.tensor, draw.original)
+    other = ops.take(part.tensor, draw.partner)
+    if part.name.endswith("['weights']"):
+        share = ops.cast(ops.reshape(draw.weight, (-1, 1)), part.dtype)
+        own, other = share * own, (1.0 - share) * other
+    return ops.concat([own, other], axis=1)
+
+
+def _check_rows(leaves, found, draw):
+    """A method that changes the number of rows needs every leaf, and sample weights if it sets them."""
+    passing = [
+        _name(path) for (path, leaf), role in zip(leaves, found, strict=True) if role is None and leaf is not None
+    ]
+    if passing:
+        raise ValueError(
+            "`RegMixup` doubles the batch, so nothing can pass through it unmixed. Received also: "
+            f"{', '.join(passing)}. Remove it before mixing."
+        )
+    if draw.importance is not None and SAMPLE_WEIGHT not in found:
+        raise ValueError(
+            "`RegMixup` with `eta` other than 1 weights its examples, so it needs sample weights to write to. Give "
+            "batches `(x, y, sample_weight)`, with ones if you have none."
+        )
 
 
 def roles(batch):
@@ -149,24 +210,23 @@ def _role(batch, path, leaf):
     return None if role == FEATURES and among_others and not _is_quantity(leaf) else role
 
 
-def _part(leaf, role, name, num_classes, dtype):
+def _part(leaf, role, name, num_classes, pairs, dtype, method):
     if role == FEATURES:
         return _feature(leaf, name, dtype)
+    if role == TARGETS and pairs:
+        return _class_ids(leaf, name)
     if role == TARGETS:
         return _target(leaf, name, num_classes)
     if role == SAMPLE_WEIGHT:
         return Part(name, role, _batched(leaf, name), "float32")
-    if role == MASKS and _is_float(leaf):
+    if role == MASKS and (_is_float(leaf) or method.cuts):
         return Part(name, role, _batched(leaf, name), _dtype(leaf))
     if role == MASKS:
         raise ValueError(
             f"Class ids cannot be averaged. Received: `{name}` of {_words(leaf)}. One-hot it first: "
-            "`keras.ops.one_hot(mask, number_of_mask_classes)`."
+            "`keras.ops.one_hot(mask, number_of_mask_classes)`; or use a method that cuts, like `CutMix`."
         )
-    raise ValueError(
-        f"Bounding boxes cannot be averaged. Received: `{name}` of {_words(leaf)}. Remove it, or rename it if the "
-        "boxes of the original example should pass through."
-    )
+    return Part(name, role, _batched(leaf, name), _dtype(leaf))
 
 
 def _feature(leaf, name, dtype):
@@ -212,6 +272,16 @@ def _target(leaf, name, num_classes):
     return Part(name, TARGETS, tensor, "float32")
 
 
+def _class_ids(leaf, name):
+    """Integer targets for the pair form."""
+    shape = tuple(leaf.shape) if _is_dense(leaf) else None
+    if _dtype(leaf) not in SMALL_INTEGERS + LARGE_INTEGERS or not (len(shape) == 1 or shape[1:] == (1,)):
+        raise ValueError(
+            f"`pairs=True` needs integer targets of shape `(batch,)`. Received: `{name}` of {_words(leaf)}."
+        )
+    return Part(name, PAIRS, _batched(leaf, name), "float32")
+
+
 def _batched(leaf, name):
     """The leaf as a tensor, once it is sure that it has a batch axis."""
     tensor = tables.of(leaf).convert(leaf)
@@ -236,6 +306,15 @@ def _batch_size(parts):
         )
     features = next(part for part in parts if part.role == FEATURES)
     return next(iter(sizes.values()), None) or tables.size(features.tensor)
+
+
+def _image_size(parts):
+    """Height and width of the images, if all features are images of one size; else None."""
+    features = [part.tensor for part in parts if part.role == FEATURES]
+    if any(len(x.shape) < 3 for x in features):
+        return None
+    sizes = [tuple(tables.of(x).shape(x)[axis] for axis in image_axes(x)) for x in features]
+    return sizes[0] if all(size is sizes[0] or size == sizes[0] for size in sizes) else None
 
 
 def _is_quantity(leaf):

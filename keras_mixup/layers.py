@@ -4,11 +4,114 @@ import keras
 
 from keras_mixup import ops as tables
 from keras_mixup.batch import check_num_classes, mix_batch, roles
-from keras_mixup.methods import Mixup
+from keras_mixup.methods import Mixup, adjustables, check_method
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup")
-class MixupLayer(keras.layers.Layer):
+class MixLayer(keras.layers.Layer):
+    """Mix the examples of a batch by any method: `dataset.map(MixLayer(CutMix(1.0), num_classes=10))`.
+
+    What `MixupLayer` is for mixup, for all methods; everything said there holds here.
+
+    Args:
+        method: How to mix: an object that draws, like `Mixup(0.2)`, `CutMix()`, `Choice((Mixup(0.8), CutMix(1.0)))`.
+        num_classes: Number of classes of integer targets, which come back as float32 one-hot rows. Leave it out for
+            targets that are floats already.
+        pairs: If True, integer targets come back as float32 rows (id, partner's id, weight) instead; see `PairLoss`.
+        seed: An int for the same draws in every run; None for fresh ones.
+        **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        x: Features, or a whole batch in one; as for `MixupLayer`.
+        y: Targets.
+        sample_weight: Weights of the examples.
+        training: If False nothing is mixed; dtypes and one-hot rows are as in training.
+
+    Returns:
+        The structure it was called with.
+
+    Raises:
+        ValueError: If an argument is out of range, or a tensor cannot be mixed.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_mixup import CutMix
+    >>> layer = MixLayer(CutMix(alpha=1.0), num_classes=10, seed=1)
+    >>> images, labels = layer(np.zeros((8, 32, 32, 3), "uint8"), np.arange(8))
+    >>> tuple(images.shape), tuple(labels.shape)
+    ((8, 32, 32, 3), (8, 10))
+    """
+
+    def __init__(self, method, *, num_classes=None, pairs=False, seed=None, **kwargs):
+        super().__init__(autocast=False, **kwargs)  # the layer decides which tensors are cast
+        check_num_classes(num_classes)
+        check_method(method)
+        self.method = method
+        self.num_classes = num_classes
+        self.pairs = pairs
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self._adjustables = [adjustable.variable for adjustable in adjustables(method)]
+        self._tensorflow_generator = None
+        self.built = True
+
+    def __call__(self, x, y=None, sample_weight=None, **kwargs):
+        batch = (x, y, sample_weight) if sample_weight is not None else x if y is None else (x, y)
+        leaves = keras.tree.flatten(batch)
+        if _is_foreign(leaves):  # Keras' own machinery cannot hold the tensors of another library
+            return self.call(batch, **kwargs)
+        # What passes through never enters Keras, which would convert it: strings, long ids.
+        enters = [
+            role is not None or isinstance(leaf, keras.KerasTensor)
+            for leaf, role in zip(leaves, roles(batch), strict=True)
+        ]
+        entering = [leaf if inside else None for leaf, inside in zip(leaves, enters, strict=True)]
+        outputs = keras.tree.flatten(super().__call__(keras.tree.pack_sequence_as(batch, entering), **kwargs))
+        outputs = [out if inside else leaf for leaf, out, inside in zip(leaves, outputs, enters, strict=True)]
+        return keras.tree.pack_sequence_as(batch, outputs)
+
+    def call(self, batch, training=True):
+        return mix_batch(
+            batch,
+            self.method,
+            self._foreign_seed() if _is_foreign(keras.tree.flatten(batch)) else self.seed_generator,
+            num_classes=self.num_classes,
+            pairs=self.pairs,
+            dtype=self.compute_dtype,
+            training=training,
+        )
+
+    def _foreign_seed(self):
+        """A seed from a generator of TensorFlow's, which a `tf.data` pipeline can advance under any Keras backend."""
+        import tensorflow as tf
+
+        if self._tensorflow_generator is None:
+            with tf.init_scope():  # a variable may not be created inside the mapped function
+                self._tensorflow_generator = (
+                    tf.random.Generator.from_non_deterministic_state()
+                    if self.seed is None
+                    else tf.random.Generator.from_seed(self.seed)
+                )
+        return self._tensorflow_generator.make_seeds(1)[:, 0]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "method": keras.saving.serialize_keras_object(self.method),
+            "num_classes": self.num_classes,
+            "pairs": self.pairs,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        return cls(keras.saving.deserialize_keras_object(config.pop("method")), **config)
+
+
+@keras.saving.register_keras_serializable(package="keras_mixup")
+class MixupLayer(MixLayer):
     """Mix each example of a batch with another one: inputs, targets and sample weights, all by the same draw.
 
         x~ = weight * x + (1 - weight) * x[partner]
@@ -75,61 +178,13 @@ class MixupLayer(keras.layers.Layer):
         seed=None,
         **kwargs,
     ):
-        super().__init__(autocast=False, **kwargs)  # the layer decides which tensors are cast
-        check_num_classes(num_classes)
-        self.method = Mixup(alpha, per, pairing, probability)
-        self.num_classes = num_classes
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-        self._tensorflow_generator = None
-        self.built = True
-
-    @tables.untouched_by_autograph
-    def __call__(self, x, y=None, sample_weight=None, **kwargs):
-        batch = (x, y, sample_weight) if sample_weight is not None else x if y is None else (x, y)
-        leaves = keras.tree.flatten(batch)
-        if _is_foreign(leaves):  # Keras' own machinery cannot hold the tensors of another library
-            return self.call(batch, **kwargs)
-        # What passes through never enters Keras, which would convert it: strings, long ids.
-        enters = [
-            role is not None or isinstance(leaf, keras.KerasTensor)
-            for leaf, role in zip(leaves, roles(batch), strict=True)
-        ]
-        entering = [leaf if inside else None for leaf, inside in zip(leaves, enters, strict=True)]
-        outputs = keras.tree.flatten(super().__call__(keras.tree.pack_sequence_as(batch, entering), **kwargs))
-        outputs = [out if inside else leaf for leaf, out, inside in zip(leaves, outputs, enters, strict=True)]
-        return keras.tree.pack_sequence_as(batch, outputs)
-
-    def call(self, batch, training=True):
-        return mix_batch(
-            batch,
-            self.method,
-            self._foreign_seed() if _is_foreign(keras.tree.flatten(batch)) else self.seed_generator,
-            num_classes=self.num_classes,
-            dtype=self.compute_dtype,
-            training=training,
-        )
-
-    def _foreign_seed(self):
-        """A seed from a generator of TensorFlow's, which a `tf.data` pipeline can advance under any Keras backend."""
-        import tensorflow as tf
-
-        if self._tensorflow_generator is None:
-            with tf.init_scope():  # a variable may not be created inside the mapped function
-                self._tensorflow_generator = (
-                    tf.random.Generator.from_non_deterministic_state()
-                    if self.seed is None
-                    else tf.random.Generator.from_seed(self.seed)
-                )
-        return self._tensorflow_generator.make_seeds(1)[:, 0]
+        method = Mixup(alpha, per, pairing, probability)
+        super().__init__(method, num_classes=num_classes, seed=seed, **kwargs)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            **self.method.get_config(),
-            "num_classes": self.num_classes,
-            "seed": self.seed,
-        }
+        config = super().get_config()
+        del config["method"], config["pairs"]
+        return {**config, **self.method.get_config()}
 
     @classmethod
     def from_config(cls, config):

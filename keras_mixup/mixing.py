@@ -16,11 +16,22 @@ from keras_mixup import ops as tables
 
 
 class Draw(NamedTuple):
-    """One weight and one partner per example of a batch.
+    """What was drawn for one batch: who is mixed with whom, how strongly and, for CutMix and its kin, where.
+
+    mixup needs the first two. A draw may have fewer or more rows than the batch it is applied to if it names
+    `original`.
 
     Args:
-        weight: Float32 tensor of shape `(batch,)`, in [0, 1]: the share of the original example.
-        partner: Integer tensor of shape `(batch,)`: the row of the example that is mixed in.
+        weight: Float32 tensor of shape `(batch,)`, in [0, 1]: the share of the original example. For more than one
+            partner, shape `(batch, 1 + partners)`: the share of the original and of each partner, adding up to 1.
+        partner: Integer tensor of shape `(batch,)` or `(batch, partners)`: the row of the example that is mixed in.
+        target_weight: The share of the original in the targets, `(batch,)`; None if it is `weight`.
+        region: Boolean tensor of shape `(batch, height, width)` or `(1, height, width)`, for images: where it is True
+            the two images are mixed by `weight`; elsewhere the result is the partner. None: True everywhere.
+        window: Integer tensor of shape `(batch, 4)` or `(1, 4)` of rows (top, left, bottom, right): the partner image
+            is shrunk into that window before it is mixed in. None: not shrunk.
+        original: Integer tensor of shape `(rows,)`: the row of the original example. None: 0, 1, 2, ...
+        importance: Float32 tensor of shape `(rows,)`: sample weights that the method asks for. None: no opinion.
 
     Reference:
         mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 2.
@@ -28,12 +39,26 @@ class Draw(NamedTuple):
 
     weight: Any
     partner: Any
+    target_weight: Any = None
+    region: Any = None
+    window: Any = None
+    original: Any = None
+    importance: Any = None
+
+    @property
+    def for_targets(self):
+        """The draw that targets and sample weights follow: no region, but the share that the region leaves."""
+        weight = self.weight if self.target_weight is None else self.target_weight
+        return Draw(weight, self.partner, original=self.original)
 
 
 def mix(tree, draw):
     """Mix every tensor of a batch with its partners, all by the same draw.
 
         x~ = weight * x + (1 - weight) * x[partner]
+
+    With a region (CutMix), images follow it and it is the targets' share that `draw.for_targets` holds: mix those with
+    `mix(targets, draw.for_targets)`. For mixup it is the same draw.
 
     A row of weight 1 is returned bit for bit, one of weight 0 is its partner bit for bit, and what the other side holds
     there (NaN, infinity) does not matter. (Float32 numbers below 2.4e-38, whose half may be flushed to zero, excepted.)
@@ -80,26 +105,126 @@ def mix(tree, draw):
 
 
 def blend(x, draw, dtype):
-    """Mix one numeric tensor and return it in `dtype`; compiled into one pass by XLA where that is faster.
-
-    Where the weight is 0 or 1 only one of the two examples counts, so both indices are pointed at it: one half of an
-    example plus one half of itself is that example exactly, whatever it holds.
-    """
-    ops = tables.of(x, *draw)
+    """Mix one numeric tensor and return it in `dtype`; compiled into one pass by XLA where that is faster."""
+    ops = tables.of(x, draw.weight, draw.partner)
     weight, partner = ops.cast(draw.weight, "float32"), ops.cast(draw.partner, "int32")
-    row = ops.arange(ops.shape(x)[0])
+    original = ops.arange(ops.shape(x)[0]) if draw.original is None else ops.cast(draw.original, "int32")
+    if len(partner.shape) == 2:
+        return ops.compiled(_weighted_sum, x)(x, weight, original, partner, dtype)
+    if draw.region is not None:
+        return ops.compiled(_mix_inside, x)(x, weight, original, partner, draw.region, draw.window, dtype)
+    original, partner, weight = _exact_at_ends(weight, original, partner)
+    return ops.compiled(_mix, x)(x, weight, original, partner, dtype)
+
+
+def _exact_at_ends(weight, original, partner):
+    """Where the weight is 0 or 1 only one of the two examples counts, so both indices are pointed at it.
+
+    One half of an example plus one half of itself is that example exactly, whatever it holds: NaN, infinity, -0.
+    """
+    ops = tables.of(weight)
     kept, replaced = weight == 1.0, weight == 0.0
-    own = ops.where(replaced, partner, row)
-    partner = ops.where(kept, row, partner)
-    weight = ops.where(kept | replaced, 0.5, weight)
-    return ops.compiled(_weighted_sum, x)(x, weight, own, partner, dtype)
+    return (
+        ops.where(replaced, partner, original),
+        ops.where(kept, original, partner),
+        ops.where(kept | replaced, 0.5, weight),
+    )
 
 
-def _weighted_sum(x, weight, own, partner, dtype):
+def _mix(x, weight, original, partner, dtype):
     ops = tables.of(x)
-    precision = "float64" if "float64" in (keras.backend.standardize_dtype(x.dtype), dtype) else "float32"
-    weight = ops.cast(ops.reshape(weight, (-1,) + (1,) * (len(x.shape) - 1)), precision)
+    precision = _precision(x, dtype)
+    weight = _per_row(ops.cast(weight, precision), x)
     # Gather first and cast after: the bytes that move are the small ones.
-    original = ops.cast(ops.take(x, own), precision)
+    this = ops.cast(ops.take(x, original), precision)
     other = ops.cast(ops.take(x, partner), precision)
-    return ops.cast(weight * original + (1.0 - weight) * other, dtype)
+    return ops.cast(weight * this + (1.0 - weight) * other, dtype)
+
+
+def _weighted_sum(x, weights, original, partners, dtype):
+    """Several partners: x~ = sum_k weights[:, k] x[rows[:, k]], a term of weight 0 counting nothing at all."""
+    ops = tables.of(x)
+    precision = _precision(x, dtype)
+    total = 0.0
+    for k, rows in enumerate([original, *(partners[:, k] for k in range(partners.shape[1]))]):
+        weight = _per_row(ops.cast(weights[:, k], precision), x)
+        total = total + ops.where(weight == 0.0, 0.0 * weight, weight * ops.cast(ops.take(x, rows), precision))
+    return ops.cast(total, dtype)
+
+
+def _mix_inside(x, weight, original, partner, region, window, dtype):
+    """Images: inside the region the two are mixed, outside it stands the partner, shrunk into its window if any."""
+    ops = tables.of(x)
+    this, other = ops.take(x, original), ops.take(x, partner)
+    if window is not None:
+        other = shrink(other, window, nearest=_precision(x, dtype) is None)
+    region = _at_pixels(region, x)
+    if _precision(x, dtype) is None:  # class ids are cut, never averaged
+        return ops.where(region, this, other)
+    weight = _per_row(ops.cast(weight, _precision(x, dtype)), x)
+    this, other = (ops.cast(image, _precision(x, dtype)) for image in (this, other))
+    mixed = ops.where(weight == 1.0, this, ops.where(weight == 0.0, other, weight * this + (1.0 - weight) * other))
+    return ops.cast(ops.where(region, mixed, other), dtype)
+
+
+def shrink(images, window, nearest=False):
+    """Shrink each image into its window; outside the window the border pixel is repeated.
+
+    Args:
+        images: Tensor of shape `(batch, ..., height, width, channels)` or `(batch, height, width)`.
+        window: Integer tensor of shape `(batch, 4)` or `(1, 4)`: top, left, bottom, right.
+        nearest: If True take the nearest pixel (for class ids), if False interpolate linearly.
+
+    Returns:
+        A tensor of the same shape; of the same dtype if `nearest`, else floats.
+    """
+    ops = tables.of(images)
+    images = images if nearest else ops.cast(images, _precision(images, "float32"))
+    window = ops.cast(window, "float32") + ops.zeros((ops.shape(images)[0], 1))
+    for side, axis in enumerate(image_axes(images)):
+        first, last = (ops.reshape(window[:, k], (-1, 1)) for k in (side, side + 2))
+        length = ops.shape(images)[axis]
+        position = ops.cast(ops.arange(length), "float32")[None, :]
+        scale = ops.cast(length, "float32") / ops.maximum(last - first, 1.0)
+        source = (position - first + 0.5) * scale - 0.5
+        source = ops.maximum(ops.minimum(source, ops.cast(length - 1, "float32")), 0.0)
+        low = ops.cast(ops.floor(source + 0.5 if nearest else source), "int32")
+        low = ops.minimum(low, length - 1)
+        if nearest:
+            images = ops.take_along(images, low, axis)
+            continue
+        high = ops.minimum(low + 1, length - 1)
+        shape = [1] * len(images.shape)
+        shape[0], shape[axis] = -1, length
+        share = ops.cast(ops.reshape(source - ops.cast(low, "float32"), shape), images.dtype)
+        images = (1.0 - share) * ops.take_along(images, low, axis) + share * ops.take_along(images, high, axis)
+    return images
+
+
+def image_axes(x):
+    """Which axes of a batch are height and width: the two after the batch for rank 3, else by the image data format."""
+    rank = len(x.shape)
+    if rank == 3 or keras.config.image_data_format() == "channels_first":
+        return rank - 2, rank - 1
+    return rank - 3, rank - 2
+
+
+def _at_pixels(region, x):
+    ops = tables.of(x)
+    shape = [1] * len(x.shape)
+    shape[0] = -1
+    for axis in image_axes(x):
+        shape[axis] = ops.shape(x)[axis]
+    return ops.reshape(region, shape)
+
+
+def _per_row(weight, x):
+    return tables.of(x).reshape(weight, (-1,) + (1,) * (len(x.shape) - 1))
+
+
+def _precision(x, dtype):
+    """What to compute in: float64 if that comes in or out, else float32; None for class ids that stay class ids."""
+    kinds = (keras.backend.standardize_dtype(x.dtype), dtype)
+    if not any("float" in kind for kind in kinds):
+        return None
+    return "float64" if "float64" in kinds else "float32"

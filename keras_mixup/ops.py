@@ -56,24 +56,34 @@ def _keras():
             return [seed] * num
         return [int(s) for s in np.random.SeedSequence(int(seed) % 2**64).generate_state(num)]
 
+    def take_along(x, indices, axis):
+        shape = [1] * len(x.shape)
+        shape[0], shape[axis] = -1, indices.shape[1]
+        return ops.take_along_axis(x, ops.reshape(indices, shape), axis=axis)
+
     def raw_seed(seed):
         return seed.next() if isinstance(seed, keras.random.SeedGenerator) else np.array([seed % 2**31, 0], "uint32")
 
     return SimpleNamespace(
+        is_tensorflow=False,
         abs=ops.abs,
         arange=lambda n: ops.arange(n, dtype="int32"),
         argmax=lambda x: ops.argmax(x, axis=-1),
         argsort=ops.argsort,
         cast=ops.cast,
         compiled=lambda function, x: function,
+        concat=lambda tensors, axis=0: ops.concatenate(tensors, axis=axis),
         convert=ops.convert_to_tensor,
         cos=ops.cos,
+        exp=ops.exp,
         expm1=ops.expm1,
         flip=lambda x: ops.flip(x, axis=0),
         floor=ops.floor,
+        inverse_fourier=lambda real, imaginary: ops.ifft2((real, imaginary))[0],
         log=ops.log,
         maximum=ops.maximum,
         minimum=ops.minimum,
+        normal=lambda shape, seed: keras.random.normal(shape, dtype="float32", seed=seed),
         one_hot=lambda x, n: ops.one_hot(x, n, dtype="float32"),
         ones=lambda shape: ops.ones(shape, dtype="float32"),
         raw_seed=raw_seed,
@@ -81,11 +91,16 @@ def _keras():
         searchsorted=lambda x, values, side: ops.cast(ops.searchsorted(x, values, side=side), "int32"),
         shape=ops.shape,
         sigmoid=ops.sigmoid,
+        softmax=lambda x: ops.softmax(x, axis=-1),
         split=split,
         sqrt=ops.sqrt,
+        stack=ops.stack,
+        sum=lambda x: ops.sum(x, axis=-1),
         take=lambda x, indices: ops.take(x, indices, axis=0),
+        take_along=take_along,
         uniform=lambda shape, seed: keras.random.uniform(shape, dtype="float32", seed=seed),
         where=ops.where,
+        zeros=lambda shape: ops.zeros(shape, dtype="float32"),
     )
 
 
@@ -127,20 +142,25 @@ def _tensorflow():
         return tuple(dynamic[i] if n is None else n for i, n in enumerate(x.shape))
 
     return SimpleNamespace(
+        is_tensorflow=True,
         abs=tf.abs,
         arange=lambda n: tf.range(n, dtype=tf.int32),
         argmax=lambda x: tf.argmax(x, axis=-1, output_type=tf.int32),
         argsort=lambda x: tf.argsort(x, stable=True),
         cast=tf.cast,
         compiled=compiled,
+        concat=lambda tensors, axis=0: tf.concat(tensors, axis=axis),
         convert=tf.convert_to_tensor,
         cos=tf.cos,
+        exp=tf.exp,
         expm1=tf.math.expm1,
         flip=lambda x: tf.reverse(x, axis=[0]),
         floor=tf.floor,
+        inverse_fourier=lambda real, imaginary: tf.math.real(tf.signal.ifft2d(tf.complex(real, imaginary))),
         log=tf.math.log,
         maximum=tf.maximum,
         minimum=tf.minimum,
+        normal=lambda shape, seed: tf.random.stateless_normal(shape, raw_seed(seed)),
         one_hot=one_hot,
         ones=lambda shape: tf.ones(shape, dtype=tf.float32),
         raw_seed=raw_seed,
@@ -148,9 +168,14 @@ def _tensorflow():
         searchsorted=lambda x, values, side: tf.searchsorted(x, values, side=side),
         shape=shape,
         sigmoid=tf.sigmoid,
+        softmax=lambda x: tf.nn.softmax(x, axis=-1),
         split=lambda seed, num: tf.unstack(tf.random.split(raw_seed(seed), num), num),
         sqrt=tf.sqrt,
+        stack=tf.stack,
+        sum=lambda x: tf.reduce_sum(x, axis=-1),
         take=lambda x, indices: tf.gather(x, indices, axis=0),
+        take_along=lambda x, indices, axis: tf.gather(x, indices, axis=axis, batch_dims=1),
         uniform=lambda shape, seed: tf.random.stateless_uniform(shape, raw_seed(seed)),
         where=tf.where,
+        zeros=lambda shape: tf.zeros(shape, dtype=tf.float32),
     )

@@ -5,6 +5,10 @@ Every rule has the signature `rule(size, seed, targets)` and returns an int32 te
 shuffling, because sorting compiles under XLA on every backend.
 """
 
+import math
+
+import keras
+
 from keras_mixup import ops as tables
 
 
@@ -64,22 +68,108 @@ def other_class(size, seed, targets):
     return ops.take(order, ops.where(alone, place, (end + step) % size))
 
 
+@keras.saving.register_keras_serializable(package="keras_mixup")
+class LabelDistance:
+    """Pair with an example of a similar target, as C-Mixup does for regression: `pairing=LabelDistance(1.75)`.
+
+        P(j | i) ~ exp(-|y_i - y_j|^2 / (2 bandwidth^2))
+
+    The partners are drawn from the batch, an example itself being among them; `keras_mixup.c_mixup` draws them from a
+    whole data set. Cost and memory grow with the square of the batch.
+
+    Args:
+        bandwidth: A finite number > 0, in the units of the targets: how far a partner's target may be. Large values
+            give every example the same chance.
+
+    Raises:
+        ValueError: If it is not.
+
+    Example:
+
+    >>> import numpy as np
+    >>> partner = LabelDistance(0.01)(size=4, seed=1, targets=np.array([0.0, 5.0, 0.0, 5.0], "float32"))
+    >>> [int(p) % 2 for p in partner]
+    [0, 1, 0, 1]
+
+    Reference:
+        C-Mixup (arXiv 2210.05775), section 3.
+    """
+
+    def __init__(self, bandwidth):
+        number = isinstance(bandwidth, int | float) and not isinstance(bandwidth, bool)
+        if not number or not 0 < bandwidth < math.inf:
+            raise ValueError(f"`bandwidth` should be a finite number > 0. Received: bandwidth={bandwidth!r}.")
+        self.bandwidth = bandwidth
+
+    def __call__(self, size, seed, targets):
+        """Draw the partners; a rule like the others of this file."""
+        if targets is None:
+            raise ValueError("`LabelDistance` needs one tensor of targets. Received: no targets, or several.")
+        return self.among(targets, targets, seed)
+
+    def among(self, targets, candidates, seed):
+        """For each target, draw the row of a candidate near it."""
+        ops = tables.of(targets)
+        near, far = (
+            ops.reshape(ops.cast(y, "float32"), (ops.shape(y)[0], math.prod(y.shape[1:])))
+            for y in (targets, candidates)
+        )
+        distance = ops.sum((near[:, None, :] - far[None, :, :]) ** 2)
+        return _sample_rows(-distance / (2.0 * self.bandwidth**2), seed)
+
+    def __eq__(self, other):
+        return isinstance(other, LabelDistance) and self.bandwidth == other.bandwidth
+
+    def __hash__(self):
+        return hash((LabelDistance, self.bandwidth))
+
+    def __repr__(self):
+        return f"LabelDistance({self.bandwidth!r})"
+
+    def get_config(self):
+        """The argument as plain data, for saving with Keras."""
+        return {"bandwidth": self.bandwidth}
+
+    @classmethod
+    def from_config(cls, config):
+        """Rebuild from `get_config`."""
+        return cls(**config)
+
+
+def _sample_rows(logits, seed):
+    """Draw one column for each row of `logits`, with probability softmax(row), by the Gumbel maximum."""
+    ops = tables.of(logits)
+    uniform = ops.uniform(ops.shape(logits), seed)
+    gumbel = -ops.log(1e-20 - ops.log(1.0 - uniform))
+    return ops.cast(ops.argmax(logits + gumbel), "int32")
+
+
+def class_ids(targets, seed=None):
+    """The class of each example: the largest entry of a target row, or the target itself where it is one number.
+
+    Raises:
+        ValueError: If there are no such targets.
+    """
+    rank = None if targets is None else len(targets.shape)
+    if rank not in (1, 2):
+        received = "no targets, or several" if targets is None else f"targets of shape {tuple(targets.shape)}"
+        raise ValueError(
+            "Mixing by class needs class labels: integers of shape `(batch,)` or rows of shape `(batch, classes)`. "
+            f"Received: {received}."
+        )
+    ops = tables.of(targets, seed)
+    one_number = rank == 1 or targets.shape[1] == 1
+    return ops.reshape(ops.convert(targets), (-1,)) if one_number else ops.argmax(targets)
+
+
 def _class_blocks(targets, seed):
     """Sort a batch by class, so that each class is one block of places.
 
     Returns:
         `order`, the example at each place, and for each example its own `place` and its block's `start` and `end`.
     """
-    rank = None if targets is None else len(targets.shape)
-    if rank not in (1, 2):
-        received = "no targets, or several" if targets is None else f"targets of shape {tuple(targets.shape)}"
-        raise ValueError(
-            "`pairing` by class needs class labels: integers of shape `(batch,)` or rows of shape `(batch, classes)`. "
-            f"Received: {received}."
-        )
-    ops = tables.of(targets, seed)
-    one_number = rank == 1 or targets.shape[1] == 1
-    classes = ops.reshape(ops.convert(targets), (-1,)) if one_number else ops.argmax(targets)
+    classes = class_ids(targets, seed)
+    ops = tables.of(classes)
     order = ops.cast(ops.argsort(classes), "int32")
     place = ops.cast(ops.argsort(order), "int32")
     in_order = ops.take(classes, order)
@@ -100,7 +190,7 @@ RULES = {rule.__name__: rule for rule in (shuffle, derangement, reverse, roll, s
 
 
 def rule(pairing):
-    """Look a pairing rule up by name; a function is taken as it is.
+    """Look a pairing rule up by name; a function (or `LabelDistance`) is taken as it is.
 
     Raises:
         ValueError: If there is no such rule.

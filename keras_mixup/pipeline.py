@@ -1,7 +1,9 @@
 """Mixing as a `tf.data` transformation, for `dataset.apply(...)`: reproducible, resumable, compiled."""
 
 from keras_mixup.batch import check_num_classes, mix_batch
-from keras_mixup.methods import Mixup
+from keras_mixup.methods import Mixup, check_method
+from keras_mixup.mixing import Draw, mix
+from keras_mixup.pairing import LabelDistance
 
 
 def mixup(
@@ -68,12 +70,16 @@ def mixup(
     )
 
 
-def mix_with(method, *, num_classes=None, seed=None, num_parallel_calls=None, input_context=None):
-    """Mix the batches of a `tf.data.Dataset` by any method: `dataset.apply(mix_with(Mixup(0.2)))`.
+def mix_with(method, *, num_classes=None, pairs=False, seed=None, num_parallel_calls=None, input_context=None):
+    """Mix the batches of a `tf.data.Dataset` by any method: `dataset.apply(mix_with(CutMix(1.0), num_classes=10))`.
+
+    What `mixup` is for mixup, for all methods; everything said there holds here.
 
     Args:
-        method: An object that draws, like `Mixup`.
+        method: How to mix: an object that draws, like `Mixup(0.2)`, `CutMix()`, `Choice((Mixup(0.8), CutMix(1.0)))`.
         num_classes: As for `mixup`.
+        pairs: If True, integer targets become float32 rows (id, partner's id, weight) instead of one-hot rows, for many
+            classes; see `PairLoss`.
         seed: As for `mixup`.
         num_parallel_calls: As for `mixup`.
         input_context: As for `mixup`.
@@ -85,6 +91,7 @@ def mix_with(method, *, num_classes=None, seed=None, num_parallel_calls=None, in
         ValueError: As for `mixup`.
     """
     check_num_classes(num_classes)
+    check_method(method)
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
         raise ValueError(f"`seed` should be an integer or None. Received: seed={seed!r}.")
 
@@ -96,7 +103,9 @@ def mix_with(method, *, num_classes=None, seed=None, num_parallel_calls=None, in
         def mix_element(batch, batch_seed):
             if input_context is not None:
                 batch_seed = tf.random.fold_in(batch_seed, input_context.input_pipeline_id)
-            return mix_batch(batch, method, batch_seed, num_classes=num_classes, dtype=keras.config.floatx())
+            return mix_batch(
+                batch, method, batch_seed, num_classes=num_classes, pairs=pairs, dtype=keras.config.floatx()
+            )
 
         seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
         return tf.data.Dataset.zip((dataset, seeds.batch(2, drop_remainder=True))).map(
@@ -106,3 +115,64 @@ def mix_with(method, *, num_classes=None, seed=None, num_parallel_calls=None, in
         )
 
     return apply
+
+
+def c_mixup(x, y, bandwidth, *, alpha=2.0, batch_size=16, seed=None):
+    """A dataset for regression whose partners, drawn from all the data, have similar targets (C-Mixup).
+
+        P(j | i) ~ exp(-|y_i - y_j|^2 / (2 bandwidth^2)),    x~ = weight x_i + (1 - weight) x_j,    y~ alike
+
+    Every epoch goes through all examples once in a new order; for each of them a partner is drawn from the whole data
+    set. A batch costs `batch_size` times the number of examples in time and memory. For partners from the batch alone,
+    cheaper and for data of any size, use `mixup(alpha, pairing=LabelDistance(bandwidth))`.
+
+    Args:
+        x: Array of shape `(examples, ...)`, floats or 8 and 16 bit integers.
+        y: Float array of shape `(examples,)` or `(examples, targets)`.
+        bandwidth: A finite number > 0, in the units of the targets; see `LabelDistance`.
+        alpha: As for `Mixup`; the paper uses 2.
+        batch_size: Examples per batch, >= 1.
+        seed: An int for the same draws in every run; None for fresh ones.
+
+    Returns:
+        A `tf.data.Dataset` of batches `(x, y)`, both mixed.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x, y = np.random.normal(size=(100, 5)).astype("float32"), np.linspace(0.0, 1.0, 100, dtype="float32")
+    >>> dataset = c_mixup(x, y, bandwidth=0.1, batch_size=32, seed=1)
+    >>> [tuple(spec.shape) for spec in dataset.element_spec]
+    [(None, 5), (None,)]
+
+    Reference:
+        C-Mixup (arXiv 2210.05775), section 3.
+    """
+    import tensorflow as tf
+
+    method, near = Mixup(alpha), LabelDistance(bandwidth)
+    x, y = tf.convert_to_tensor(x), tf.cast(tf.convert_to_tensor(y), tf.float32)
+    if x.shape[0] != y.shape[0]:
+        raise ValueError(
+            f"`x` and `y` should have the same number of rows. Received: shapes {tuple(x.shape)} and {tuple(y.shape)}."
+        )
+
+    @tf.autograph.experimental.do_not_convert
+    def mix_rows(rows, batch_seed):
+        for_partner, for_weight = tf.unstack(tf.random.split(batch_seed, 2), 2)
+        partner = near.among(tf.gather(y, rows), y, for_partner)
+        both = tf.concat([rows, partner], axis=0)
+        size = tf.shape(rows)[0]
+        weight = method.draw(size, for_weight).weight
+        draw = Draw(weight, size + tf.range(size), original=tf.range(size))
+        return mix((_floats(tf.gather(x, both)), tf.gather(y, both)), draw)
+
+    def _floats(features):
+        return features if features.dtype.is_floating else tf.cast(features, tf.float32)
+
+    rows = tf.data.Dataset.range(x.shape[0], output_type=tf.int32).shuffle(x.shape[0], seed=seed).batch(batch_size)
+    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True)
+    return tf.data.Dataset.zip((rows, seeds)).map(mix_rows, num_parallel_calls=tf.data.AUTOTUNE)

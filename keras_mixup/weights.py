@@ -7,6 +7,9 @@ import math
 import numbers
 
 from keras_mixup import ops as tables
+from keras_mixup.schedules import Adjustable
+
+TINY = 1e-30
 
 
 def beta(size, alpha, seed):
@@ -44,16 +47,57 @@ def beta(size, alpha, seed):
     """
     check_alpha(alpha)
     ops = tables.of(seed)
-    if alpha == 0:
+    if not is_adjustable(alpha) and alpha == 0:
         return ops.ones((size,))
+    strength = alpha.read(ops) if is_adjustable(alpha) else alpha
     uniform = ops.uniform((3, size), seed)
     u, v, s = uniform[0], uniform[1], uniform[2]
-    # u may be 0 but never 1; the bound keeps float32 from rounding the tiniest alpha to 0, and 0 / 0 from arising.
-    t = -ops.log(1.0 - u) / max(alpha, 1e-30)
+    # u may be 0 but never 1; the bound keeps float32 from rounding the tiniest strengths to 0, and 0 / 0 from arising.
+    t = -ops.log(1.0 - u) / (ops.maximum(strength, TINY) if is_adjustable(alpha) else max(alpha, TINY))
     log_expm1_t = ops.where(t > 15.0, t, ops.log(ops.expm1(ops.minimum(t, 15.0))))
     log_w = log_expm1_t + 2.0 * ops.log(ops.abs(ops.cos(0.5 * math.pi * v)))
     small = ops.sigmoid(-log_w) / (2.0 * (1.0 + ops.sqrt(ops.sigmoid(log_w))))
-    return ops.where(s < 0.5, small, 1.0 - small)
+    weight = ops.where(s < 0.5, small, 1.0 - small)
+    return ops.where(strength > 0.0, weight, 1.0) if is_adjustable(alpha) else weight
+
+
+def dirichlet(size, num, alpha, seed):
+    """Draw rows of `num` weights from the symmetric Dirichlet(alpha, ..., alpha) distribution.
+
+    They are normalised gamma variates, taken in log space so that small `alpha` does not underflow: with
+    G ~ Gamma(alpha + 1) by Marsaglia and Tsang's method and U uniform, log(G) + log(U) / alpha is the log of a
+    Gamma(alpha) variate. Rejection is replaced by a fixed number of tries (all fail with probability below 1e-15).
+
+    Args:
+        size: Number of rows; a Python int or a scalar integer tensor.
+        num: Number of weights in a row, >= 2.
+        alpha: A finite number > 0; 1 is uniform over the simplex. 0 gives rows (1, 0, ..., 0).
+        seed: As for `beta`.
+
+    Returns:
+        A float32 tensor of shape `(size, num)` whose rows add up to 1.
+
+    Raises:
+        ValueError: If `alpha` is not a finite number >= 0.
+
+    Reference:
+        Marsaglia and Tsang, "A simple method for generating gamma variables" (2000).
+    """
+    check_alpha(alpha)
+    ops = tables.of(seed)
+    if alpha == 0:
+        return ops.stack([ops.ones((size,))] + [ops.zeros((size,))] * (num - 1), axis=1)
+    *tries, last = ops.split(seed, 13)
+    d = alpha + 2.0 / 3.0
+    gamma = d * ops.ones((size, num))
+    for stream in tries:
+        for_normal, for_uniform = ops.split(stream, 2)
+        x, u = ops.normal((size, num), for_normal), ops.uniform((size, num), for_uniform)
+        v = (1.0 + x / math.sqrt(9.0 * d)) ** 3
+        log_v = ops.log(ops.maximum(v, 1e-30))
+        accepted = (v > 0.0) & (ops.log(1.0 - u) < 0.5 * x * x + d * (1.0 - v + log_v))
+        gamma = ops.where(accepted, d * v, gamma)
+    return ops.softmax(ops.log(gamma) + ops.log(1.0 - ops.uniform((size, num), last)) / alpha)
 
 
 def draw(size, alpha, seed):
@@ -82,9 +126,14 @@ def is_distribution(alpha):
     return callable(getattr(alpha, "sample", None))
 
 
+def is_adjustable(value):
+    """Whether a number can change during training: a `keras_mixup.Adjustable`."""
+    return isinstance(value, Adjustable)
+
+
 def check_alpha(alpha):
-    """Raise a `ValueError` unless `alpha` is a finite number >= 0 or a distribution."""
-    if is_distribution(alpha):
+    """Raise a `ValueError` unless `alpha` is a finite number >= 0, adjustable, or a distribution."""
+    if is_distribution(alpha) or is_adjustable(alpha):
         return
     number = isinstance(alpha, numbers.Real) and not isinstance(alpha, bool)
     if not number or not 0 <= alpha < math.inf:
