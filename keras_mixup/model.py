@@ -1,10 +1,15 @@
 """Mixing inside the compiled train step: `MixupModel(network).fit(...)`."""
 
+import contextlib
+
 import keras
 
+from keras_mixup import batch as batches
 from keras_mixup import weights
-from keras_mixup.batch import check_num_classes, mix_batch, targets_as_rows
-from keras_mixup.methods import Mixup
+from keras_mixup.manifold import HiddenDraws, ManifoldMixup, after_call, find_layers
+from keras_mixup.methods import Mixup, adjustables
+from keras_mixup.mixing import mix
+from keras_mixup.mixupe import VARIANTS, MixupE, exact_derivative
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup")
@@ -19,13 +24,16 @@ class MixupModel(keras.Model):
     without `jit_compile=True`. The trained network is `model.network`.
 
     Use a loss that takes soft targets (`CategoricalCrossentropy`, not the sparse one), and read training metrics with
-    care: accuracy against a mixed target compares its larger half only. Validation metrics mean what they always mean.
+    care: accuracy against a mixed target compares its larger half only; see `MixedAccuracy`. Validation metrics mean
+    what they always mean.
 
     Args:
         network: A Keras model or layer; for a KerasHub task, give preprocessed data.
-        method: How to mix: a number, for `Mixup(alpha)`, or an object such as `Mixup(0.2, per="batch")`.
+        method: How to mix: a number, for `Mixup(alpha)`, or an object such as `Mixup(0.2, per="batch")`, `CutMix()`,
+            `ManifoldMixup(layers=("block1",))` or `MixupE(alpha=1.0, eta=1e-3)`.
         num_classes: Number of classes of integer targets; they are trained, and evaluated, as float32 one-hot rows.
             Leave it out for targets that are floats already.
+        pairs: If True, integer targets are mixed in pair form, for many classes; compile with `PairLoss`.
         seed: An int for the same draws in every run; None for fresh ones.
         **kwargs: `name`, `dtype` and the other arguments of `keras.Model`.
 
@@ -46,22 +54,25 @@ class MixupModel(keras.Model):
         mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 2.
     """
 
-    def __init__(self, network, method=0.2, *, num_classes=None, seed=None, **kwargs):
+    def __init__(self, network, method=0.2, *, num_classes=None, pairs=False, seed=None, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(network, keras.layers.Layer):
             raise ValueError(f"`network` should be a Keras model or layer. Received: network={network!r}.")
-        check_num_classes(num_classes)
-        draws = hasattr(method, "draw") and not weights.is_distribution(method)
+        batches.check_num_classes(num_classes)
         self.network = network
-        self.method = method if draws else Mixup(method)
+        self.method = method if hasattr(method, "draw") and not weights.is_distribution(method) else Mixup(method)
         self.num_classes = num_classes
+        self.pairs = pairs
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def build(self, input_shape):
-        if not self.network.built:
-            self.network.build(input_shape)
-        self.built = True
+        # Compiled steps see changes of a variable only if the model tracks it.
+        self._adjustables = [adjustable.variable for adjustable in adjustables(self.method)]
+        self._step = _Step()
+        if isinstance(self.method, ManifoldMixup):
+            for name, layer in find_layers(network, self.method.layers).items():
+                after_call(layer, lambda output, name=name: self._step.mix_at(name, output))
+        if isinstance(self.method, MixupE):
+            self.directional_tracker = keras.metrics.Mean(name="directional")
 
     def call(self, inputs, training=None):
         # Handed on by hand: under JAX the trainer calls this method directly, without Keras' call context.
@@ -70,33 +81,76 @@ class MixupModel(keras.Model):
     def train_step(self, *args):
         # TensorFlow and torch call train_step(data); JAX calls train_step(state, data) and gets the new state back.
         *state, data = args
-        if not state:
-            return super().train_step(self._mix(data))
-        (state,) = state
-        trainable, non_trainable, *others = state
-        with keras.StatelessScope(state_mapping=zip(self.non_trainable_variables, non_trainable, strict=True)) as scope:
-            data = self._mix(data)
-        non_trainable = [scope.get_current_value(v) for v in self.non_trainable_variables]
-        return super().train_step((trainable, non_trainable, *others), data)
+        with self._step.open():
+            if not state:
+                return super().train_step(self._mix(data))
+            trainable, non_trainable, *others = state[0]
+            mapping = zip(self.non_trainable_variables, non_trainable, strict=True)
+            with keras.StatelessScope(state_mapping=mapping) as scope:
+                data = self._mix(data)
+            non_trainable = [scope.get_current_value(v) for v in self.non_trainable_variables]
+            return super().train_step((trainable, non_trainable, *others), data)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return super().compute_loss(x, self._rows(y), y_pred, sample_weight, training)
+        y_pred, clean_logits = self._step.split(y_pred)
+        loss = super().compute_loss(x, self._rows(y), y_pred, sample_weight, training)
+        if not isinstance(self.method, MixupE):
+            return loss
+        if self._step.clean is None:  # evaluation: the loss is the loss, the penalty only reported
+            self.directional_tracker.update_state(self._penalty(x, self._rows(y), y_pred))
+            return loss
+        penalty = self._penalty(*self._step.clean, clean_logits)
+        self.directional_tracker.update_state(penalty)
+        total = loss + self.method.eta * keras.ops.cast(penalty, loss.dtype)
+        size = keras.ops.abs(loss) / keras.ops.maximum(keras.ops.abs(total), 1e-12)
+        return keras.ops.stop_gradient(size) * total
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        y_pred, _ = self._step.split(y_pred)
         return super().compute_metrics(x, self._rows(y), y_pred, sample_weight)
 
+    def _penalty(self, x, y, logits):
+        """MixupE's R on clean examples; `logits` None if they still have to be computed."""
+        q = None
+        if VARIANTS[self.method.variant].exact:
+            q = exact_derivative(self.network, x, y, self.method.x_mean)
+        elif logits is None:
+            logits = self(x, training=True)
+        return self.method.penalty(y, logits, q)
+
     def _mix(self, data):
-        return mix_batch(
-            tuple(data) if isinstance(data, list) else data,  # torch's data loaders collate tuples into lists
-            self.method,
+        data = tuple(data) if isinstance(data, list) else data  # torch's data loaders collate tuples into lists
+        method = HiddenDraws(self.method) if isinstance(self.method, ManifoldMixup) else self.method
+        mixed = batches.mix_batch(
+            data,
+            method,
             self.seed_generator,
             num_classes=self.num_classes,
+            pairs=self.pairs,
             dtype=self.compute_dtype,
         )
+        if isinstance(method, HiddenDraws):
+            self._step.hidden = method.at
+        if isinstance(method, MixupE):
+            x, y = batches.mix_batch(data[:2], method, None, num_classes=self.num_classes, training=False)
+            self._step.clean = (x, y)
+            if method.one_pass:
+                self._step.rows = keras.ops.shape(x)[0]
+                mixed = (keras.ops.concatenate([mixed[0], x]), *mixed[1:])
+        return mixed
 
     def _rows(self, y):
         """Class ids become one-hot rows wherever targets meet predictions; mixed targets are rows already."""
-        return y if self.num_classes is None or y is None else targets_as_rows(y, self.num_classes)
+        return y if self.num_classes is None or y is None else batches.targets_as_rows(y, self.num_classes)
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        store["draws"] = keras.ops.convert_to_numpy(self.seed_generator.state.value)
+
+    def load_own_variables(self, store):
+        # Keras does not keep the state of random draws; with it a resumed run goes on where it was, not from the first.
+        super().load_own_variables({key: store[key] for key in store.keys() if key != "draws"})
+        self.seed_generator.state.assign(store["draws"])
 
     def get_config(self):
         return {
@@ -104,6 +158,7 @@ class MixupModel(keras.Model):
             "network": keras.saving.serialize_keras_object(self.network),
             "method": keras.saving.serialize_keras_object(self.method),
             "num_classes": self.num_classes,
+            "pairs": self.pairs,
             "seed": self.seed,
         }
 
@@ -112,3 +167,31 @@ class MixupModel(keras.Model):
         config = dict(config)
         network, method = (keras.saving.deserialize_keras_object(config.pop(k)) for k in ("network", "method"))
         return cls(network, method, **config)
+
+
+class _Step:
+    """What one train step has to remember between mixing, the forward pass and the loss; empty outside of it."""
+
+    def __init__(self):
+        self._forget()
+
+    def _forget(self):
+        self.hidden = {}  # manifold mixup: a draw for each place
+        self.clean = None  # MixupE: the clean batch, x and target rows
+        self.rows = None  # MixupE in one pass: how many rows are mixed; the clean ones follow
+
+    @contextlib.contextmanager
+    def open(self):
+        """Forget everything when the step is over, or has failed."""
+        try:
+            yield
+        finally:
+            self._forget()
+
+    def mix_at(self, place, output):
+        """What a layer returns, mixed if its draw says so."""
+        return mix(output, self.hidden[place]) if place in self.hidden else output
+
+    def split(self, y_pred):
+        """Predictions for mixed and for clean examples."""
+        return (y_pred, None) if self.rows is None else (y_pred[: self.rows], y_pred[self.rows :])

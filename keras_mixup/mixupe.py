@@ -1,0 +1,219 @@
+"""MixupE: mixup with an extra term on the directional derivatives that mixup only bounds implicitly.
+
+    L = s (L_mix + eta R),    R = alpha / (2 alpha + 1) * mean_i |q(x_i)|,    s = |L_mix| / |L_mix + eta R|  (a
+    constant)
+
+    q(x)  = (softmax(f(x)) - y)^T J_f(x) (mean(x') - x)
+    q^(x) = (y - softmax(f(x)))^T f(x)      equal to q if inputs have zero mean and J_f(x) x = f(x)
+
+evaluated on the clean batch.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+
+from keras_mixup.methods import Mixup, is_number, method
+
+
+class Variant(NamedTuple):
+    """How a published variant turns directional derivatives into a penalty."""
+
+    sign: int
+    absolute: bool
+    detached: bool  # no gradient through softmax(f) - y
+    below_threshold: bool  # only examples whose q is below the threshold count
+    exact: bool  # q with the input mean, by differentiation, instead of q^
+
+
+VARIANTS = {
+    "paper": Variant(sign=+1, absolute=True, detached=False, below_threshold=False, exact=False),
+    "exact": Variant(sign=+1, absolute=True, detached=True, below_threshold=False, exact=True),
+    "exact_below": Variant(sign=+1, absolute=False, detached=True, below_threshold=True, exact=True),
+    "raise_below": Variant(sign=-1, absolute=False, detached=False, below_threshold=True, exact=False),
+    "raise_mean": Variant(sign=-1, absolute=False, detached=True, below_threshold=False, exact=False),
+    "raise_absolute": Variant(sign=-1, absolute=True, detached=False, below_threshold=False, exact=False),
+}
+
+
+@method
+class MixupE:
+    """MixupE for `MixupModel`: mixup whose directional derivatives are penalised explicitly.
+
+        L = s (L_mix + eta R),    R = alpha / (2 alpha + 1) * mean_i |q^(x_i)|
+
+    `R` is logged as the metric `directional`. Rescaling by s keeps the printed loss at L_mix. The network should give
+    logits (probabilities' logarithms do as well) for one set of classes, and inputs should be normalised to zero mean.
+
+    The paper and its published programs do not agree. The default is the paper's objective; by name:
+
+    - `"paper"`: + mean |q^|, gradients through softmax(f) as well (equations 7 to 9, Listing 1).
+    - `"exact"`: + mean |q|, q by differentiation, softmax(f) - y detached (program, version 2).
+    - `"exact_below"`: + sum of the q below `threshold` / batch, detached (version 1).
+    - `"raise_below"`: - sum of the q^ below `threshold` / batch (version 3, the one its README recommends; on examples
+      below the threshold its gradient is the opposite of the paper's where q^ > 0).
+    - `"raise_mean"`: - mean q^, detached (version 4).
+    - `"raise_absolute"`: - mean |q^| (the authors' speech program).
+
+    Args:
+        alpha: A finite number > 0, as for `Mixup`.
+        eta: Weight of the penalty, >= 0; the paper uses 1e-3 for most images, 0.01 for speech.
+        variant: One of the names above.
+        threshold: For the variants that have one; the README of the published program uses 1.
+        x_mean: Mean of the training inputs, for the exact variants: a number or an array of the inputs' shape.
+        one_pass: If True, clean and mixed examples go through the network in one batch (the paper measures 1.3 times
+            the cost of mixup instead of 2); batch normalisation then sees both together.
+        per: As for `Mixup`; the paper draws one weight per batch.
+        pairing: As for `Mixup`.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    >>> method = MixupE(alpha=1.0, eta=1e-3)
+    >>> round(method.coefficient, 4)
+    0.3333
+
+    Reference:
+        MixupE (arXiv 2212.13381), section 3 and supplement, Listing 1.
+    """
+
+    alpha: float = 1.0
+    eta: float = 1e-3
+    variant: str = "paper"
+    threshold: float = 1.0
+    x_mean: Any = 0.0
+    one_pass: bool = False
+    per: str = "batch"
+    pairing: str | Callable = "shuffle"
+
+    cuts = False
+    needs_network = True
+    mixes = True
+
+    def __post_init__(self):
+        Mixup(self.alpha, self.per, self.pairing)
+        if not is_number(self.alpha) or self.alpha == 0:
+            raise ValueError(f"`alpha` should be a finite number > 0. Received: alpha={self.alpha!r}.")
+        if not is_number(self.eta) or not 0 <= self.eta < float("inf"):
+            raise ValueError(f"`eta` should be a finite number >= 0. Received: eta={self.eta!r}.")
+        if self.variant not in VARIANTS:
+            raise ValueError(f"`variant` should be one of {list(VARIANTS)}. Received: variant={self.variant!r}.")
+        if self.one_pass and VARIANTS[self.variant].exact:
+            raise ValueError(
+                f"`one_pass=True` goes with the variants of q^, not with {self.variant!r}, which differentiates the "
+                "network by itself. Received: one_pass=True."
+            )
+
+    @property
+    def coefficient(self):
+        """The mean share of the partner under the law that the derivation uses, alpha / (2 alpha + 1)."""
+        return self.alpha / (2.0 * self.alpha + 1.0)
+
+    def draw(self, size, seed, targets=None, image_size=None):
+        """Draw as mixup does."""
+        return Mixup(self.alpha, self.per, self.pairing).draw(size, seed, targets)
+
+    def penalty(self, y, logits, q=None):
+        """R for a clean batch.
+
+        Args:
+            y: Target rows of shape `(batch, classes)`.
+            logits: The network's outputs for the clean batch, of the same shape.
+            q: For the exact variants, the directional derivatives `(batch,)`.
+
+        Returns:
+            A float32 scalar.
+        """
+        variant = VARIANTS[self.variant]
+        q = approximate_derivative(y, logits, variant.detached) if q is None else q
+        if variant.below_threshold:
+            q = keras.ops.where(q < self.threshold, q, 0.0)
+        return variant.sign * self.coefficient * keras.ops.mean(keras.ops.abs(q) if variant.absolute else q)
+
+
+def approximate_derivative(y, logits, detached=False):
+    """q^(x) = (y - softmax(f(x)))^T f(x), from the logits alone.
+
+    Args:
+        y: Target rows of shape `(batch, classes)`.
+        logits: f(x), or log-probabilities, of the same shape.
+        detached: If True, no gradient flows through y - softmax(f(x)).
+
+    Returns:
+        A float32 tensor of shape `(batch,)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> y, logits = np.array([[1.0, 0.0]], "float32"), np.array([[2.0, 2.0]], "float32")
+    >>> float(approximate_derivative(y, logits)[0])
+    0.0
+
+    Reference:
+        MixupE (arXiv 2212.13381), section 3.
+    """
+    logits = keras.ops.cast(logits, "float32")
+    difference = keras.ops.cast(y, "float32") - keras.ops.softmax(logits, axis=-1)
+    if detached:
+        difference = keras.ops.stop_gradient(difference)
+    return keras.ops.sum(difference * logits, axis=-1)
+
+
+def exact_derivative(network, x, y, x_mean):
+    """q(x) = (softmax(f(x)) - y)^T J_f(x) (x_mean - x), by reverse-mode differentiation, softmax(f) - y held constant.
+
+    Gradients flow through it to the weights of the network, on the TensorFlow, JAX and torch backends.
+
+    Args:
+        network: A Keras model or layer from `x` to logits; it is called in training mode.
+        x: Float tensor of shape `(batch, ...)`.
+        y: Target rows of shape `(batch, classes)`.
+        x_mean: The mean of the training inputs, a number or an array that broadcasts against `x`.
+
+    Returns:
+        A float32 tensor of shape `(batch,)`.
+
+    Reference:
+        MixupE (arXiv 2212.13381), theorem 1.
+    """
+    ops = keras.ops
+
+    def product(x):
+        logits = ops.cast(network(x, training=True), "float32")
+        difference = ops.stop_gradient(ops.softmax(logits, axis=-1) - ops.cast(y, "float32"))
+        return ops.sum(difference * logits)
+
+    slope = _gradient(product, x, network.variables)
+    direction = ops.cast(x_mean, "float32") - ops.cast(x, "float32")
+    return ops.sum(ops.reshape(ops.cast(slope, "float32") * direction, (ops.shape(x)[0], -1)), axis=-1)
+
+
+def _gradient(function, x, variables):
+    """The gradient at `x` of a scalar function that uses these variables, itself differentiable, on any backend."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        x = tf.convert_to_tensor(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = function(x)
+        return tape.gradient(value, x)
+    if backend == "jax":
+        import jax
+
+        state = [(variable, variable.value) for variable in variables]
+
+        def stateless(x):  # what the network updates in here, such as batch statistics, must not leave the trace
+            with keras.StatelessScope(state_mapping=state):
+                return function(x)
+
+        return jax.grad(stateless)(x)
+    import torch
+
+    x = x.detach().requires_grad_(True)
+    with torch.enable_grad():
+        return torch.autograd.grad(function(x), x, create_graph=True)[0]
