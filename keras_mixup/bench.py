@@ -31,13 +31,14 @@ CLASSES = 10
 DISTINCT_BATCHES = 4
 FEWEST_ROUNDS = 3
 
-CAST, PEER = "cast only", "keras.layers.MixUp"
+CAST, PEER, CUT_PEER = "cast only", "keras.layers.MixUp", "keras.layers.CutMix"
+PEER_OF = {"CutMix": CUT_PEER, CUT_PEER: CUT_PEER}  # everybody else is held against MixUp
 # For each figure its heading and, for the legend, what it means.
 COLUMNS = {
     "batch_ms": ("ms per batch", "median over epochs, without each epoch's first batch"),
     "cpu_ms": ("processor ms", "the same in processor time, all cores together"),
     "to_cast": ("/ cast only", "how many times as long as only casting the features to float32"),
-    "peer_to_this": ("MixUp / this", f"how many times as fast as {PEER}"),
+    "peer_to_this": ("Keras / this", f"how many times as fast as {PEER}, or for CutMix as {CUT_PEER}"),
     "first_batch_ms": ("first of epoch", "ms to the first batch of an epoch, median from the second epoch on"),
     "very_first_batch_ms": ("first ever", "ms to the first batch in a fresh process, with tracing and compilation"),
     "peak_mb": ("peak MB", "peak memory of that process over its first epoch, above what was in use before"),
@@ -124,7 +125,7 @@ def take_turns(shape, seconds):
         place were measured one right after the other.
     """
     source = _source(shape)
-    datasets = {name: _one_at_a_time(contend(source)) for name, contend in contenders().items()}
+    datasets = {name: _one_at_a_time(contend(source)) for name, contend in contenders(len(shape)).items()}
     for dataset in datasets.values():
         _time_epoch(dataset)
     samples = {name: [] for name in datasets}
@@ -149,7 +150,7 @@ def summary(samples):
             **{key: statistics.median(values) for key, values in lists.items()},
             "batch_ms_quartiles": statistics.quantiles(lists["batch_ms"], n=4, method="inclusive")[::2],
             "to_cast": ratio(name, CAST),
-            "peer_to_this": ratio(PEER, name),
+            "peer_to_this": ratio(PEER_OF.get(name, PEER), name),
         }
         for name, lists in samples.items()
     }
@@ -167,13 +168,17 @@ def table(case):
 
 
 @functools.cache
-def contenders():
-    """What is timed, by name: functions from a dataset of `(features, one-hot rows)` to the mapped dataset."""
+def contenders(rank):
+    """What is timed, by name: functions from a dataset of `(features, one-hot rows)` to the mapped dataset.
+
+    The methods that cut take part if the features, with the batch axis of that rank, are images.
+    """
     import keras
     import tensorflow as tf
 
     from keras_mixup.layers import MixupLayer
-    from keras_mixup.pipeline import mixup
+    from keras_mixup.methods import Choice, CutMix, Mixup
+    from keras_mixup.pipeline import mix_with, mixup
 
     def mapped(make):
         return lambda dataset: dataset.map(make(), num_parallel_calls=1)
@@ -190,6 +195,10 @@ def contenders():
             return tf.reshape(mixed["images"], tf.shape(x)), mixed["labels"]
 
         return mix
+
+    def keras_cut():
+        layer = keras.layers.CutMix()
+        return lambda x, y: layer({"images": x, "labels": y})
 
     def plain():
         """What one writes without a library, with the cheapest of all draws: weights from Beta(1, 1)."""
@@ -208,12 +217,21 @@ def contenders():
 
         return mix
 
+    def ours(method):
+        return lambda dataset: dataset.apply(mix_with(method, num_parallel_calls=1))
+
+    cutting = {
+        "CutMix": ours(CutMix(1.0)),
+        CUT_PEER: mapped(keras_cut),
+        "Choice of Mixup, CutMix": ours(Choice((Mixup(0.8), CutMix(1.0)))),
+    }
     return {
         CAST: mapped(cast),
         "MixupLayer": mapped(lambda: MixupLayer(0.2)),
         "mixup": lambda dataset: dataset.apply(mixup(0.2, num_parallel_calls=1)),
         PEER: mapped(keras_layer),
         "plain TensorFlow": mapped(plain),
+        **(cutting if rank == 4 else {}),
     }
 
 
@@ -227,7 +245,7 @@ def first_epoch(name, shape):
     import tensorflow as tf
 
     list(tf.data.Dataset.range(1).map(lambda i: i + 1))  # TensorFlow's own awakening is nobody's fault
-    contend, source = contenders()[name], _source(shape)
+    contend, source = contenders(len(shape))[name], _source(shape)
     before = _memory_mb("VmRSS")
     start = time.perf_counter()
     dataset = _one_at_a_time(contend(source))

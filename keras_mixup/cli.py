@@ -1,14 +1,27 @@
 """The command line: `keras-mixup list | show | run | preview | bench`."""
 
 import argparse
+import dataclasses
 import functools
 import logging
 import pathlib
 import sys
 
+from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Mixup, RegMixup, ResizeMix
 from keras_mixup.zoo import recipes, runs
 from keras_mixup.zoo.errors import UserError, need
-from keras_mixup.zoo.recipe import override, settable
+from keras_mixup.zoo.recipe import Row, override, settable
+
+# What `preview --method` shows. Remix wants class counts, ManifoldMixup and MixupE a network: not for a picture.
+METHODS = {
+    "mixup": Mixup(1.0),
+    "cutmix": CutMix(),
+    "resizemix": ResizeMix(),
+    "fmix": FMix(),
+    "choice": Choice((Mixup(0.8), CutMix(1.0)), per="example"),
+    "dmixup": DMixup(),
+    "regmixup": RegMixup(),
+}
 
 
 def main(argv=None):
@@ -109,8 +122,14 @@ def _parser(argv):
         _preview,
         "draw what a recipe's mixing does to its images",
         "keras-mixup preview digits --out mixed.png",
+        "keras-mixup preview fashion_mnist --data-dir ~/tensorflow_datasets --method cutmix",
     )
     preview.add_argument("recipe", metavar="RECIPE", help="a name from `keras-mixup list`")
+    preview.add_argument(
+        "--method",
+        metavar="NAME",
+        help=f"show this method instead of the recipe's rows: {', '.join(METHODS)}",
+    )
     preview.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
     preview.add_argument("--out", metavar="FILE", help="the PNG to write (default: runs/RECIPE/preview.png)")
 
@@ -214,7 +233,10 @@ def _preview(args):
         )
     need("keras-mixup preview", ("matplotlib", "matplotlib"), *study.packages(recipe, smoke=False))
 
-    path = pathlib.Path(args.out or f"runs/{recipe.name}/preview.png").expanduser()
+    if args.method is not None:
+        recipe = dataclasses.replace(recipe, rows=(_method_row(args.method),))
+    name = "preview.png" if args.method is None else f"preview_{args.method}.png"
+    path = pathlib.Path(args.out or f"runs/{recipe.name}/{name}").expanduser()
     data = study.load(recipe, seed=0, data_dir=args.data_dir, smoke=False)
     try:
         study.preview(recipe, data, path)
@@ -223,6 +245,12 @@ def _preview(args):
             f"`--out` should be a file that can be written. Received: --out={path} ({error.strerror})."
         ) from None
     print(f"Written: {path}")
+
+
+def _method_row(name):
+    if name not in METHODS:
+        raise UserError(f"`--method` should be one of: {', '.join(METHODS)}. Received: --method {name}.")
+    return Row(name, type(METHODS[name]).__name__, METHODS[name])
 
 
 def _bench(args):

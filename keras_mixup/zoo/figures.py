@@ -113,7 +113,8 @@ def preview(recipe, source, training, path, smoke=False):
             # can nothing be shown but what the pipeline really did.
             batch = tf.data.Dataset.from_tensors((images, np.eye(size, dtype="float32")))
             mixed, shares = next(batch.apply(mix_with(row.method, seed=0)).as_numpy_iterator())
-            mixed = keras.ops.convert_to_numpy(mixed)
+            # Where the batch comes back longer (RegMixup), the mixed examples are the last.
+            mixed, shares = keras.ops.convert_to_numpy(mixed)[-size:], shares[-size:]
             weights = np.diag(shares)
             partners = np.argmax(shares - np.diag(weights), axis=1)
             partners = np.where(weights == shares.sum(axis=1), np.arange(size), partners)
@@ -129,19 +130,27 @@ def preview(recipe, source, training, path, smoke=False):
                 first, second = (source.classes[labels[j]] for j in (i, partners[i]))
                 axes[0].set_title(first, fontsize=8, loc="center", pad=3)
                 axes[1].set_title(second, fontsize=8, loc="center", pad=3)
-                axes[2].set_xlabel(f"weight {weights[i]:.2f}\n{_target(first, second, weights[i])}", fontsize=7.5)
+                target = _target([(shares[i, j], source.classes[labels[j]]) for j in np.argsort(-shares[i])])
+                axes[2].set_xlabel(f"weight {weights[i]:.2f}\n{target}", fontsize=7.5)
             for cell, name in zip(grid[:, 0], ("original", "partner", "mixed"), strict=True):
                 cell.set_ylabel(name, fontsize=9)
             formula = "mixed = weight × original + (1 − weight) × partner"
+            if getattr(row.method, "partners", 1) > 1:
+                formula += " + ..., the partner of the largest share being shown"
+            if row.method.cuts:
+                formula = "weight = share of the original's pixels"
             block.suptitle(f"{row.title}:  {formula}", fontsize=9, x=0.01, ha="left")
         if smoke:
             figure.suptitle("SMOKE TEST on generated data", fontsize=9)
 
 
-def _target(first, second, weight):
-    if first == second:
-        return f"target:\n{first}"
-    return f"target:\n{weight:.2f} × {first}\n+ {1 - weight:.2f} × {second}"
+def _target(shares):
+    """A mixed target in words; `shares` are pairs of a share and a class, the largest first."""
+    total = {}
+    for share, name in shares:
+        total[name] = total.get(name, 0.0) + share
+    terms = [f"{share:.2f} × {name}" for name, share in total.items() if share >= 0.005]
+    return "target:\n" + ("\n+ ".join(terms) if len(terms) > 1 else next(iter(total)))
 
 
 @contextlib.contextmanager
