@@ -53,10 +53,6 @@ REFUSED = {
         {"image": features(4), "segmentation_mask": np.ones((4, 2, 2), "int32")},
         "One-hot it first: `keras.ops.one_hot(mask, number_of_mask_classes)`",
     ),
-    "bounding boxes": (
-        {"image": features(4), "bounding_boxes": np.ones((4, 2, 4), "float32")},
-        "Bounding boxes cannot be averaged. Received: `bounding_boxes`",
-    ),
     "scalar labels": (({"x": features(4)}, np.float32(1.0)), "Batch the dataset first: `dataset.batch(128)`"),
     "rows that do not match": (
         (features(4), features(3, (2,))),

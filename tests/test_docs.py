@@ -59,7 +59,7 @@ def test_public_names_are_documented(name):
     assert arguments(found.get("Args", "")) == parameters
     if inspect.isfunction(thing):
         assert found["Returns"].strip()
-    assert ">>> " in found.get("Example", "") or name in ("Draw", "mix_with")  # shown by `mix` and `mixup`
+    assert ">>> " in found.get("Example", "") or name in ("Draw", "MixReport", "mix_with")  # shown where made
 
 
 def test_all_lists_what_the_contents_page_imports():

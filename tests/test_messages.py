@@ -173,13 +173,7 @@ MESSAGES = {
         {"image": X, "segmentation_masks": np.ones((4, 2, 2), "uint8")},
         {},
         "Class ids cannot be averaged. Received: `segmentation_masks` of dtype uint8 and shape (4, 2, 2). One-hot it "
-        "first: `keras.ops.one_hot(mask, number_of_mask_classes)`.",
-    ),
-    "bounding boxes": (
-        {"image": X, "bounding_boxes": {"boxes": features(4, (2, 4))}},
-        {},
-        "Bounding boxes cannot be averaged. Received: `bounding_boxes['boxes']` of dtype float32 and shape (4, 2, 4). "
-        "Remove it, or rename it if the boxes of the original example should pass through.",
+        "first: `keras.ops.one_hot(mask, number_of_mask_classes)`; or use a method that cuts, like `CutMix`.",
     ),
     "a scalar label": (
         ({"x": X}, np.float32(1)),
@@ -251,9 +245,7 @@ def test_pairing_by_class(place, pairing, targets):
         "several": ((X, (one_hot(4), one_hot(4))), "no targets, or several."),
         "maps": ((X, X), "targets of shape (4, 4, 3)."),
     }[targets]
-    message = (
-        "`pairing` by class needs class labels: integers of shape `(batch,)` or rows of shape `(batch, classes)`. "
-    )
+    message = "Mixing by class needs class labels: integers of shape `(batch,)` or rows of shape `(batch, classes)`. "
     with refuses(f"{message}Received: {received}"):
         place(batch, pairing=pairing)
 

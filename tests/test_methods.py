@@ -97,7 +97,7 @@ def test_a_bad_pairing_is_refused_when_the_method_is_made():
 @pytest.mark.parametrize("pairing", ["same_class", "other_class"])
 def test_pairing_by_class_needs_targets(pairing):
     message = (
-        "`pairing` by class needs class labels: integers of shape `(batch,)` or rows of shape `(batch, classes)`. "
+        "Mixing by class needs class labels: integers of shape `(batch,)` or rows of shape `(batch, classes)`. "
         "Received: no targets, or several."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
@@ -120,7 +120,8 @@ def test_a_draw_is_a_weight_and_a_partner_per_example(per, size, kind):
 @pytest.mark.parametrize("method", [Mixup(1.0), Mixup(1.0, per="batch"), Mixup(1.0, "batch", "derangement", 0.9)])
 def test_a_seed_fixes_the_draw_and_another_changes_it(method, kind):
     first, again, other = (method.draw(50, kind(seed)) for seed in (3, 3, 4))
-    for a, b, c in zip(first, again, other, strict=True):
+    assert first[2:] == (None,) * 5
+    for a, b, c in zip(first[:2], again[:2], other[:2], strict=True):
         np.testing.assert_array_equal(numpy(a), numpy(b))
         assert (numpy(a) != numpy(c)).any()
 
@@ -207,8 +208,8 @@ def test_a_draw_of_unknown_size():
     signature = [tf.TensorSpec([None, 2]), tf.TensorSpec([2], tf.int32)]
     draw = tf.function(lambda x, seed: method.draw(tf.shape(x)[0], seed), input_signature=signature)
     for size in (0, 1, 5):
-        weight, partner = draw(tf.zeros((size, 2)), [1, 2])
-        assert weight.shape == partner.shape == (size,)
+        drawn = draw(tf.zeros((size, 2)), [1, 2])
+        assert drawn.weight.shape == drawn.partner.shape == (size,)
 
 
 @pytest.mark.parametrize(

@@ -378,12 +378,13 @@ def test_a_number_is_short_for_mixup(alpha):
 def test_any_object_that_draws_is_a_method():
     class Nothing:
         mixes = True
+        cuts = False
 
-        def draw(self, size, seed, targets=None):
+        def draw(self, size, seed, targets=None, image_size=None):
             return keras.ops.full((size,), 0.3), (keras.ops.arange(size) - 1) % size
 
     class Drawn(Nothing):
-        def draw(self, size, seed, targets=None):
+        def draw(self, size, seed, targets=None, image_size=None):
             from keras_mixup import Draw
 
             return Draw(*super().draw(size, seed, targets))

@@ -241,7 +241,7 @@ def test_class_ids_may_have_any_integer_dtype(rule, dtype):
 @pytest.mark.parametrize("shape", [(), (4, 2, 3)])
 def test_targets_of_another_rank_are_refused_in_words(rule, shape):
     message = (
-        "`pairing` by class needs class labels: integers of shape `(batch,)` or rows of shape `(batch, classes)`. "
+        "Mixing by class needs class labels: integers of shape `(batch,)` or rows of shape `(batch, classes)`. "
         f"Received: targets of shape {shape}."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
