@@ -122,11 +122,12 @@ def notes(table):
 
 def machines(table):
     """Where a table comes from, in lines."""
-    lines = []
+    commits = {}
     for one in table["environments"]:
         versions = ", ".join(f"{name} {version}" for name, version in one["versions"].items())
-        commit = f", commit {one['commit']}" if one["commit"] else ""
-        lines.append(f"{one['machine']}; {one['backend']} backend; {versions}{commit}.")
+        machine = f"{one['machine']}; {one['backend']} backend; {versions}"
+        commits.setdefault(machine, []).extend([one["commit"]] if one["commit"] else [])
+    lines = [f"{machine}{', commit ' * bool(names)}{' and '.join(names)}." for machine, names in commits.items()]
     return [*lines, f"Last run finished {table['date']}."]
 
 

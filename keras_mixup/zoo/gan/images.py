@@ -1,0 +1,247 @@
+"""GANs that learn small images: how they are trained, judged, tabulated and drawn."""
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_mixup.zoo import datasets, networks, report, runs
+from keras_mixup.zoo.gan import frechet, pictures, training
+from keras_mixup.zoo.gan.toy import pack, unpack
+from keras_mixup.zoo.recipe import settings
+
+PICTURES = ("samples.png", "curves.png")
+NO_PREVIEW = "gan_images mixes real images with generated ones, which a run makes; see samples.png of its results"
+JUDGED_SAMPLES = 2000
+KEPT_SAMPLES = 32
+COLUMNS = (("distance", "Frechet distance", 2), ("seconds", "s/run", 0))
+
+
+class Data(NamedTuple):
+    """The real images of a seed, in [-1, 1], and the judge, which is the same for all seeds."""
+
+    images: np.ndarray
+    judge: Any
+
+
+class Judge(NamedTuple):
+    """The classifier's features, their statistics on the test images, and how good both are."""
+
+    extract: Any
+    real: tuple
+    test_error: float
+    real_distance: float
+
+
+def packages(recipe, smoke):
+    """The packages that a run needs beside those that every recipe does."""
+    return () if smoke else (datasets.get(recipe.dataset).needs,)
+
+
+def smoke(recipe):
+    """The same recipe cut down to a few steps of every row, on generated data."""
+    return dataclasses.replace(
+        recipe, train_size=100, iterations=10, discriminator_steps=1, batch_size=4, filters=2, seeds=1
+    )
+
+
+def load(recipe, seed, data_dir, smoke):
+    """The real images of a seed, and the classifier that will judge."""
+    train, _ = runs.load(recipe, seed, data_dir, smoke)
+    images = np.stack([image for image, _ in _scaled(train).as_numpy_iterator()])
+    return Data(images, _judge(recipe.dataset, recipe.train_size, data_dir, smoke))
+
+
+@functools.lru_cache(maxsize=1)
+def _judge(dataset, train_size, data_dir, smoke):
+    source, test_size = datasets.get(dataset), 200
+    if smoke:
+        train, test = datasets.generated.load(source, train_size, test_size, 0)
+    else:
+        train, test = source.load(train_size, 0, data_dir)
+    extract, model = frechet.features(networks.get("small_cnn"), _scaled(train), source)
+    images, labels = next(_scaled(test).batch(100_000).as_numpy_iterator())
+    values = extract(images)
+    error = 100.0 * float(np.mean(model.predict(images, batch_size=500, verbose=0).argmax(axis=1) != labels))
+    half = min(JUDGED_SAMPLES, len(values) // 2)
+    itself = frechet.distance(frechet.statistics(values[:half]), frechet.statistics(values[half:]))
+    return Judge(extract, frechet.statistics(values), error, itself)
+
+
+def _scaled(split):
+    import tensorflow as tf
+
+    def scale(image, label):
+        return tf.clip_by_value(tf.cast(image, tf.float32) / 127.5 - 1.0, -1.0, 1.0), label
+
+    return split.map(scale)
+
+
+def steps(recipe):
+    """How many records a run makes."""
+    return len(training.looks(recipe.iterations))
+
+
+def train(recipe, row, seed, data, on_record, folder):
+    """Train the GAN of a row, judging it now and then, and keep samples in `folder`."""
+    import tensorflow as tf
+
+    judge, last, kept = data.judge, {}, {}
+
+    def look(iteration, gan, losses):
+        training.check_finite(losses, row, seed, iteration, recipe)
+        images = np.concatenate([np.asarray(gan.sample(500, seed=i)) for i in range(JUDGED_SAMPLES // 500)])
+        last["distance"] = frechet.distance(frechet.statistics(judge.extract(images)), judge.real)
+        on_record({"iteration": iteration, **losses, **last})
+        kept.update(real=data.images[:KEPT_SAMPLES], last=images[:KEPT_SAMPLES])
+
+    size = recipe.discriminator_steps * recipe.batch_size
+    dataset = tf.data.Dataset.from_tensor_slices(data.images)
+    # Batches are drawn across the end of an epoch, so none is smaller; each fit goes on with another order.
+    dataset = dataset.shuffle(len(data.images), seed=seed, reshuffle_each_iteration=True).repeat()
+    dataset = dataset.batch(size, drop_remainder=True).prefetch(4)
+    seconds = training.train(recipe, row, seed, dataset, build, look)
+    pack(folder / "samples.npz", kept)
+    itself = {"judge_error": judge.test_error, "real_distance": judge.real_distance}
+    return {**last, **itself, "seconds": seconds}
+
+
+def build(recipe):
+    """A small DCGAN: transposed convolutions from a quarter of the size, strided convolutions, and two Adams."""
+    import keras
+    from keras import layers
+
+    height, width, channels = datasets.get(recipe.dataset).shape
+    small, filters = (height // 4, width // 4), recipe.filters
+
+    def block():
+        normalise = [layers.BatchNormalization(momentum=0.9)] if recipe.batch_norm else []
+        return [*normalise, layers.ReLU()]
+
+    generator = keras.Sequential(
+        [
+            keras.Input((recipe.noise_size,)),
+            layers.Dense(small[0] * small[1] * 4 * filters),
+            layers.Reshape((*small, 4 * filters)),
+            *block(),
+            layers.Conv2DTranspose(2 * filters, 4, 2, padding="same"),
+            *block(),
+            layers.Conv2DTranspose(channels, 4, 2, padding="same", activation="tanh"),
+        ]
+    )
+    discriminator = keras.Sequential(
+        [
+            keras.Input((height, width, channels)),
+            layers.Conv2D(filters, 4, 2, padding="same"),
+            layers.LeakyReLU(0.2),
+            layers.Conv2D(2 * filters, 4, 2, padding="same"),
+            layers.LeakyReLU(0.2),
+            layers.Conv2D(4 * filters, 4, 2, padding="same"),
+            layers.LeakyReLU(0.2),
+            layers.Flatten(),
+            layers.Dense(1),
+        ]
+    )
+
+    def adam():
+        return keras.optimizers.Adam(recipe.learning_rate, beta_1=recipe.momentum)
+
+    return generator, discriminator, adam(), adam()
+
+
+def progress(recipe, record):
+    """What to show of a record: where it stands, and how good."""
+    return f"iteration {record['iteration']}/{recipe.iterations}", f"distance {record['distance']:.2f}"
+
+
+def summary(result):
+    """What to print of a finished run."""
+    return f"Frechet distance {result['distance']:.2f}, {result['seconds']:.1f} s"
+
+
+def table(recipe, found, smoke=False):
+    """The statistics of all finished runs, as a dict that JSON can hold."""
+    rows, everything = [], [result for pairs in found.values() for result, _ in pairs]
+    for row in recipe.rows:
+        pairs = found.get(row.name, [])
+        if pairs:
+            results = [result for result, _ in pairs]
+            best = [min(record["distance"] for record in history) for _, history in pairs]
+            rows.append(
+                {
+                    "name": row.name,
+                    "title": row.title,
+                    "method": row.method.get_config(),
+                    "n": len(results),
+                    "seeds": [result["seed"] for result in results],
+                    **{key: report.statistics([r[key] for r in results]) for key, _, _ in COLUMNS},
+                    "best": report.statistics(best),
+                }
+            )
+    return {
+        "recipe": recipe.name,
+        "title": recipe.title,
+        "smoke": smoke,
+        "dataset": recipe.dataset,
+        "settings": settings(recipe),
+        "rows": rows,
+        "judge_error": sorted({result["judge_error"] for result in everything}),
+        "real_distance": sorted({result["real_distance"] for result in everything}),
+        **report.origin(found),
+    }
+
+
+def cells(table):
+    """The table as text: the headings, then a list of strings for each row."""
+    header = ["", "n", "Frechet distance", "its lowest", "s/run"]
+    return header, [
+        [
+            row["title"],
+            str(row["n"]),
+            report.spread(row["distance"], 2),
+            report.spread(row["best"], 2),
+            f"{row['seconds']['mean']:.0f}",
+        ]
+        for row in table["rows"]
+    ]
+
+
+def notes(table):
+    """What a reader needs to know to trust the table."""
+    given = ", ".join(f"{key}={value}" for key, value in table["settings"].items())
+
+    def values(key, digits):
+        return " or ".join(f"{value:.{digits}f}" for value in table[key])
+
+    return [
+        f"Data set {table['dataset']}, {given}.",
+        f"Mean ± standard deviation over n seeds of the Frechet distance between {JUDGED_SAMPLES} samples and all test "
+        "images, after the last iteration and at its lowest; lower is better. It is taken in the features of a small "
+        f"classifier trained on the same data (test error {values('judge_error', 1)} %), so it is not FID and compares "
+        f"within this table only. As many real images have {values('real_distance', 2)} to the rest.",
+        "Samples: the generator is judged by its samples alone (generator_sees='samples'), in the other mixup rows by "
+        "blends of them with real images.",
+        *report.machines(table),
+    ]
+
+
+def draw(recipe, found, out, smoke=False):
+    """Draw samples of the first seed of each row, below real images, and the curves of all."""
+    kept = {}
+    for row in recipe.rows:
+        for result, _ in found.get(row.name, [])[:1]:
+            title = f"{row.title}, seed {result['seed']}: distance {result['distance']:.2f}"
+            arrays = unpack(out / row.name / f"seed{result['seed']}" / "samples.npz")
+            kept.setdefault("real images", arrays["real"])
+            kept[title] = arrays["last"]
+    pictures.grids(recipe, kept, out / "samples.png", smoke)
+    pictures.curves(recipe, found, "distance", "Frechet distance", out / "curves.png", smoke, scale="log")
+
+
+def preview(recipe, data, path, smoke=False):
+    """There is none."""
+
+
+write = functools.partial(report.write, cells=cells, notes=notes)
+show = functools.partial(report.show, cells=cells)
