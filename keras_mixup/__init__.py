@@ -4,6 +4,7 @@ from importlib.metadata import version as _version
 
 from keras_mixup.callbacks import CleanMetrics
 from keras_mixup.check import MixReport, check_mixed
+from keras_mixup.gan import MixupGAN
 from keras_mixup.layers import MixLayer, MixupLayer
 from keras_mixup.losses import PairLoss, ThresholdedBinaryCrossentropy, class_sample_weight
 from keras_mixup.manifold import ManifoldMixup
@@ -32,6 +33,7 @@ __all__ = [
     "MixedAccuracy",
     "Mixup",
     "MixupE",
+    "MixupGAN",
     "MixupLayer",
     "MixupModel",
     "PairLoss",

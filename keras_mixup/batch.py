@@ -106,6 +106,8 @@ def _mix_part(part, draw):
         return _pair_rows(part.tensor, draw)
     if draw is None:
         return ops.cast(part.tensor, part.dtype)
+    if part.role == MASKS:
+        _check_mask(part, draw)
     if part.role in (FEATURES, MASKS):
         return blend(part.tensor, draw, part.dtype)
     if part.role == BOXES:
@@ -123,6 +125,8 @@ def _pair_rows(classes, draw):
     if draw is None:
         return ops.stack([classes, classes, 0.0 * classes + 1.0], axis=1)
     weight, partner, *_ = draw.for_targets
+    if len(partner.shape) == 2:
+        raise ValueError("Pairs name one partner: `DMixup` has several. Leave `pairs` out and give `num_classes=...`.")
     own = classes if draw.original is None else ops.take(classes, draw.original)
     return ops.stack([own, ops.take(classes, partner), weight], axis=1)
 
@@ -138,6 +142,20 @@ def _both_images(part, draw):
         share = ops.cast(ops.reshape(draw.weight, (-1, 1)), part.dtype)
         own, other = share * own, (1.0 - share) * other
     return ops.concat([own, other], axis=1)
+
+
+def _check_mask(part, draw):
+    """What cuts the images can cut masks of their size alone."""
+    if draw.region is None:
+        return
+    shape = tuple(part.tensor.shape)
+    size = tuple(shape[axis] for axis in image_axes(part.tensor)) if len(shape) > 2 else ()
+    image_size = tuple(draw.region.shape[1:])
+    if len(size) != 2 or any(None not in pair and pair[0] != pair[1] for pair in zip(size, image_size, strict=True)):
+        raise ValueError(
+            f"Masks should be as high and wide as the images to be cut with them, here {image_size}. "
+            f"Received: `{part.name}` of shape {shape}."
+        )
 
 
 def _check_rows(leaves, found, draw):
@@ -197,7 +215,7 @@ def _role(batch, path, leaf):
         return None
     known = [BY_KEY[key] for key in path if key in BY_KEY]
     if known:
-        return known[-1]
+        return BOXES if BOXES in known else known[-1]  # the labels among the boxes are theirs
     if isinstance(batch, dict):
         return None
     if isinstance(batch, tuple) and len(batch) > len(BY_POSITION):

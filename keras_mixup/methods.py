@@ -152,6 +152,7 @@ class CutMix:
         _check(self)
         if self.minmax is not None:
             regions.check_minmax("minmax", self.minmax)
+            object.__setattr__(self, "minmax", tuple(self.minmax))
 
     @property
     def mixes(self):
@@ -209,6 +210,7 @@ class ResizeMix:
     def __post_init__(self):
         _check(self)
         regions.check_minmax("scale", self.scale)
+        object.__setattr__(self, "scale", tuple(self.scale))
 
     @property
     def mixes(self):
@@ -509,6 +511,9 @@ class Choice:
         if len(self.methods) < 2 or not all(isinstance(m, kinds) for m in self.methods):
             names = ", ".join(kind.__name__ for kind in kinds)
             raise ValueError(f"`methods` should be two or more of {names}. Received: methods={self.methods!r}.")
+        object.__setattr__(self, "methods", tuple(self.methods))
+        if self.probabilities is not None:
+            object.__setattr__(self, "probabilities", tuple(self.probabilities))
         chances = self.probabilities
         if chances is not None and (
             len(chances) != len(self.methods)
@@ -554,7 +559,7 @@ class Choice:
 
 def check_method(method):
     """Raise a `ValueError` unless this is a method that needs no network."""
-    if not callable(getattr(method, "draw", None)) or weights.is_distribution(method):
+    if isinstance(method, type) or not callable(getattr(method, "draw", None)) or weights.is_distribution(method):
         raise ValueError(
             f"`method` should be an object that draws, like `Mixup(0.2)` or `CutMix()`. Received: method={method!r}."
         )
@@ -615,7 +620,7 @@ def _for_all(self, values, size):
 
 
 def _mixes(self):
-    alpha = getattr(self, "alpha", 1.0)
+    alpha = getattr(self, "alpha", 1.0) if getattr(self, "minmax", None) is None else 1.0  # then alpha is not used
     off = [value for value in (alpha, self.probability) if is_number(value) and value == 0]
     return not off
 

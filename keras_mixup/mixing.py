@@ -197,7 +197,8 @@ def shrink(images, window, nearest=False):
         shape = [1] * len(images.shape)
         shape[0], shape[axis] = -1, length
         share = ops.cast(ops.reshape(source - ops.cast(low, "float32"), shape), images.dtype)
-        images = (1.0 - share) * ops.take_along(images, low, axis) + share * ops.take_along(images, high, axis)
+        low, high = ops.take_along(images, low, axis), ops.take_along(images, high, axis)
+        images = ops.where(share == 0.0, low, (1.0 - share) * low + share * high)  # 0 * inf would not be 0
     return images
 
 

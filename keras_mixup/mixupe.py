@@ -162,27 +162,35 @@ def approximate_derivative(y, logits, detached=False):
     return keras.ops.sum(difference * logits, axis=-1)
 
 
-def exact_derivative(network, x, y, x_mean):
+def exact_derivative(network, x, y, x_mean, training=True):
     """q(x) = (softmax(f(x)) - y)^T J_f(x) (x_mean - x), by reverse-mode differentiation, softmax(f) - y held constant.
 
     Gradients flow through it to the weights of the network, on the TensorFlow, JAX and torch backends.
 
     Args:
-        network: A Keras model or layer from `x` to logits; it is called in training mode.
-        x: Float tensor of shape `(batch, ...)`.
+        network: A Keras model or layer from `x` to logits.
+        x: Tensor of shape `(batch, ...)`.
         y: Target rows of shape `(batch, classes)`.
         x_mean: The mean of the training inputs, a number or an array that broadcasts against `x`.
+        training: Whether the network is called in training mode.
 
     Returns:
         A float32 tensor of shape `(batch,)`.
+
+    Raises:
+        ValueError: If `x` is several tensors.
 
     Reference:
         MixupE (arXiv 2212.13381), theorem 1.
     """
     ops = keras.ops
+    if keras.tree.is_nested(x):
+        raise ValueError("The exact variants of `MixupE` need one tensor of features. Received: several.")
+    if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
+        x = ops.cast(x, "float32")
 
     def product(x):
-        logits = ops.cast(network(x, training=True), "float32")
+        logits = ops.cast(network(x, training=training), "float32")
         difference = ops.stop_gradient(ops.softmax(logits, axis=-1) - ops.cast(y, "float32"))
         return ops.sum(difference * logits)
 

@@ -72,6 +72,8 @@ class MixupModel(keras.Model):
             for name, layer in find_layers(network, self.method.layers).items():
                 after_call(layer, lambda output, name=name: self._step.mix_at(name, output))
         if isinstance(self.method, MixupE):
+            if pairs:
+                raise ValueError("`MixupE` needs target rows. Received: pairs=True. Give `num_classes=...` instead.")
             self.directional_tracker = keras.metrics.Mean(name="directional")
 
     def call(self, inputs, training=None):
@@ -97,9 +99,9 @@ class MixupModel(keras.Model):
         if not isinstance(self.method, MixupE):
             return loss
         if self._step.clean is None:  # evaluation: the loss is the loss, the penalty only reported
-            self.directional_tracker.update_state(self._penalty(x, self._rows(y), y_pred))
+            self.directional_tracker.update_state(self._penalty(x, self._rows(y), y_pred, training=False))
             return loss
-        penalty = self._penalty(*self._step.clean, clean_logits)
+        penalty = self._penalty(*self._step.clean, clean_logits, training=True)
         self.directional_tracker.update_state(penalty)
         total = loss + self.method.eta * keras.ops.cast(penalty, loss.dtype)
         size = keras.ops.abs(loss) / keras.ops.maximum(keras.ops.abs(total), 1e-12)
@@ -109,13 +111,13 @@ class MixupModel(keras.Model):
         y_pred, _ = self._step.split(y_pred)
         return super().compute_metrics(x, self._rows(y), y_pred, sample_weight)
 
-    def _penalty(self, x, y, logits):
+    def _penalty(self, x, y, logits, training):
         """MixupE's R on clean examples; `logits` None if they still have to be computed."""
         q = None
         if VARIANTS[self.method.variant].exact:
-            q = exact_derivative(self.network, x, y, self.method.x_mean)
+            q = exact_derivative(self.network, x, y, self.method.x_mean, training)
         elif logits is None:
-            logits = self(x, training=True)
+            logits = self(x, training=training)
         return self.method.penalty(y, logits, q)
 
     def _mix(self, data):
@@ -135,8 +137,9 @@ class MixupModel(keras.Model):
             x, y = batches.mix_batch(data[:2], method, None, num_classes=self.num_classes, training=False)
             self._step.clean = (x, y)
             if method.one_pass:
-                self._step.rows = keras.ops.shape(x)[0]
-                mixed = (keras.ops.concatenate([mixed[0], x]), *mixed[1:])
+                self._step.rows = keras.ops.shape(keras.tree.flatten(x)[0])[0]
+                both = keras.tree.map_structure(lambda *pair: keras.ops.concatenate(pair), mixed[0], x)
+                mixed = (both, *mixed[1:])
         return mixed
 
     def _rows(self, y):

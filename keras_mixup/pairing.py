@@ -140,7 +140,8 @@ def _sample_rows(logits, seed):
     """Draw one column for each row of `logits`, with probability softmax(row), by the Gumbel maximum."""
     ops = tables.of(logits)
     uniform = ops.uniform(ops.shape(logits), seed)
-    gumbel = -ops.log(1e-20 - ops.log(1.0 - uniform))
+    # The bound is half the smallest step of the uniform numbers: a zero stands for what lies below that step.
+    gumbel = -ops.log(ops.maximum(-ops.log(1.0 - uniform), 6e-8))
     return ops.cast(ops.argmax(logits + gumbel), "int32")
 
 

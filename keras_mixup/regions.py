@@ -44,7 +44,7 @@ def minmax_box(image_size, minmax, count, seed):
     for length, stream in zip(image_size, ops.split(seed, 2), strict=True):
         for_side, for_place = ops.split(stream, 2)
         share = least + (most - least) * ops.uniform((count,), for_side)
-        side = _below(share, length + 1)
+        side = _whole(share, length)
         start = _below(ops.uniform((count,), for_place), length - side + 1)
         first.append(start)
         last.append(start + side)
@@ -116,6 +116,7 @@ def fourier_region(image_size, keep, decay, seed):
     # Round up or down at random, so that on average exactly the share asked for is kept.
     target = keep * ops.cast(pixels, "float32")
     kept = ops.floor(target + ops.uniform((count,), rounding_seed))
+    kept = ops.minimum(kept, ops.cast(pixels, "float32"))  # float32 rounds 224 * 224 + 0.999 up
     region = ops.cast(rank, "float32") < kept[:, None]
     return ops.reshape(region, (-1, height, width)), kept / ops.cast(pixels, "float32")
 
@@ -126,18 +127,22 @@ def _centred_box(image_size, height_share, width_share, seed):
     first, last = [], []
     streams = ops.split(seed, 2)
     for length, share, stream in zip(image_size, (height_share, width_share), streams, strict=True):
-        half = _below(share, length + 1) // 2
+        half = _whole(share, length) // 2
         centre = _below(ops.uniform((count,), stream), length)
         first.append(ops.maximum(centre - half, 0))
         last.append(ops.minimum(centre + half, length))
     return ops.stack([*first, *last], axis=1)
 
 
-def _below(share, bound):
-    """Floor(share * bound), an integer in [0, bound)."""
+def _whole(share, length):
+    """Floor(share * length): a share of a length in pixels."""
     ops = tables.of(share)
-    whole = ops.cast(ops.floor(share * ops.cast(bound, "float32")), "int32")
-    return ops.minimum(whole, bound - 1)
+    return ops.cast(ops.floor(share * ops.cast(length, "float32")), "int32")
+
+
+def _below(share, bound):
+    """Floor(share * bound), an integer in [0, bound) even where float32 rounds up."""
+    return tables.of(share).minimum(_whole(share, bound), bound - 1)
 
 
 def _frequencies(ops, length):

@@ -149,7 +149,7 @@ def without_hesitation(total):
             return 1.0
         if epoch < second:
             return 1.0 if epoch % 2 == 0 else 0.0
-        return max(0.0, (total - epoch) / (total - second))
+        return max(0.0, (total - epoch) / max(total - second, 1))
 
     return probability
 

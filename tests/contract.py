@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from reference import mix_rows, read_back
 
-from keras_mixup import Mixup, MixupLayer, MixupModel, mixup
+from keras_mixup import MixLayer, Mixup, MixupLayer, MixupModel, mix_with, mixup
 from keras_mixup.batch import mix_batch
 
 SEED = 11
@@ -77,7 +77,11 @@ def through_layer_with_arguments(batch, *, num_classes=None, seed=SEED, **method
 
 
 def through_compiled_layer(batch, *, num_classes=None, seed=SEED, **method):
-    layer = MixupLayer(num_classes=num_classes, seed=seed, **method)
+    return compiled_call(MixupLayer(num_classes=num_classes, seed=seed, **method), batch)
+
+
+def compiled_call(layer, batch):
+    """Call a layer under XLA."""
     if BACKEND == "jax":
         import jax
 
@@ -152,6 +156,54 @@ DOORS = {
     "model": through_model,
 }
 PIPELINES = ("layer in map", "transformation")
+
+
+# --- The doors for any method: `door(batch, method, *, num_classes=None, pairs=False, seed=SEED) -> batch` ------------
+
+
+def method_through_function(batch, method, *, seed=SEED, **kwargs):
+    return to_numpy(mix_batch(batch, method, seed, **kwargs))
+
+
+def method_through_layer(batch, method, *, seed=SEED, **kwargs):
+    return to_numpy(MixLayer(method, seed=seed, **kwargs)(batch))
+
+
+def method_through_compiled_layer(batch, method, *, seed=SEED, **kwargs):
+    return compiled_call(MixLayer(method, seed=seed, **kwargs), batch)
+
+
+def method_through_mapped_layer(batch, method, *, seed=SEED, **kwargs):
+    import tensorflow as tf
+
+    return _only(tf.data.Dataset.from_tensors(batch).map(MixLayer(method, seed=seed, **kwargs)))
+
+
+def method_through_transformation(batch, method, *, seed=SEED, **kwargs):
+    import tensorflow as tf
+
+    return _only(tf.data.Dataset.from_tensors(batch).apply(mix_with(method, seed=seed, **kwargs)))
+
+
+def method_through_model(batch, method, *, seed=SEED, **kwargs):
+    import tensorflow as tf
+
+    model, seen = model_that_records(method, seed=seed, **kwargs)
+    model.fit(tf.data.Dataset.from_tensors(batch), shuffle=False, verbose=0)
+    ((x, y, sample_weight),) = seen
+    return (x, y, sample_weight)[: len(batch)] if isinstance(batch, tuple) else x
+
+
+METHOD_DOORS = {
+    "function": method_through_function,
+    "layer": method_through_layer,
+    "layer under XLA": method_through_compiled_layer,
+    "layer in map": method_through_mapped_layer,
+    "transformation": method_through_transformation,
+    "model": method_through_model,
+}
+if BACKEND == "torch":
+    del METHOD_DOORS["layer under XLA"]
 
 
 def keeps_every_dtype(door):

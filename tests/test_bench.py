@@ -72,7 +72,8 @@ def test_take_turns_times_every_contender_as_often():
 @pytest.mark.parametrize("shape", [(32, 5), (32, 4, 4, 3)], ids=str)
 def test_contenders_do_the_same_work(shape):
     """Same shapes and dtypes; all but the cast mix, and where a label is mixed its features are, too."""
-    batches = {name: next(iter(contend(bench._source(shape)))) for name, contend in bench.contenders(len(shape)).items()}
+    contenders = bench.contenders(len(shape))
+    batches = {name: next(iter(contend(bench._source(shape)))) for name, contend in contenders.items()}
     before, labels = next(iter(bench._source(shape)))
     for name, (x, y) in batches.items():
         assert tuple(x.shape) == shape and tuple(y.shape) == (shape[0], bench.CLASSES)
