@@ -7,12 +7,13 @@ import logging
 import pathlib
 import sys
 
-from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Mixup, RegMixup, ResizeMix
+from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Mixup, RegMixup, Remix, ResizeMix
 from keras_mixup.zoo import recipes, runs
 from keras_mixup.zoo.errors import UserError, need
 from keras_mixup.zoo.recipe import Row, override, settable
 
-# What `preview --method` shows. Remix wants class counts, ManifoldMixup and MixupE a network: not for a picture.
+# What `preview --method` shows. ManifoldMixup and MixupE do not change images. A preview gives every one of its 64
+# examples a class of its own; for Remix every other one is ten times rarer.
 METHODS = {
     "mixup": Mixup(1.0),
     "cutmix": CutMix(),
@@ -21,6 +22,7 @@ METHODS = {
     "choice": Choice((Mixup(0.8), CutMix(1.0)), per="example"),
     "dmixup": DMixup(),
     "regmixup": RegMixup(),
+    "remix": Remix(class_counts=(1000, 100) * 32),
 }
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from keras_mixup.cli import main
+from keras_mixup.cli import METHODS, main
 from keras_mixup.zoo import recipes, report, runs, train
 
 NAMES = ", ".join(recipes.names())
@@ -249,6 +249,18 @@ def test_preview(tmp_path, capsys):
     assert main(["preview", "digits", "--out", str(path)]) == 0
     assert capsys.readouterr().out == f"Written: {path}\n"
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_preview_of_any_method(method, tmp_path):
+    path = tmp_path / "mixed.png"
+    assert main(["preview", "digits", "--method", method, "--out", str(path)]) == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_preview_of_an_unknown_method(capsys):
+    assert main(["preview", "digits", "--method", "mixap"]) == 2
+    assert f"`--method` should be one of: {', '.join(METHODS)}. Received: --method mixap." in capsys.readouterr().err
 
 
 @pytest.mark.slow
