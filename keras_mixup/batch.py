@@ -56,7 +56,7 @@ def mix_batch(batch, method, seed, *, num_classes=None, pairs=False, dtype="floa
 
     Args:
         batch: `x`, a tuple `(x,)`, `(x, y)` or `(x, y, sample_weight)`, or a dict; see the top of this file.
-        method: An object with `mixes` and `draw(size, seed, targets)`, like `keras_mixup.Mixup`.
+        method: An object with `mixes`, `cuts` and `draw(size, seed, targets, image_size)`, like `keras_mixup.Mixup`.
         seed: An int, a `keras.random.SeedGenerator`, or a TensorFlow integer tensor of shape `(2,)`.
         num_classes: Number of classes of integer targets, which become one-hot rows; None if targets are floats.
         pairs: If True, integer targets become float32 rows (id of the original, id of the partner, weight of the

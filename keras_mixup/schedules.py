@@ -9,8 +9,9 @@ import keras
 class Adjustable:
     """A number that compiled code reads anew in every step, so that changing it needs no retracing.
 
-    Give one in place of `alpha` or `probability` and change it with `assign`, or by epoch with the `Schedule` callback.
-    A pipeline that contains one cannot save its iterator: the number is state outside it.
+    Give one in place of `alpha` or `probability` and change it with `assign`, or by epoch with the `Schedule` callback;
+    under JAX, `fit` notices changes between epochs only. A pipeline that contains one cannot save its iterator: the
+    number is state outside it.
 
     Args:
         value: The number to start with; a finite number >= 0.
