@@ -2,7 +2,7 @@
 
 Hardly: test error 2.99 % for ERM, 2.66 % for mixup with alpha 0.2, 2.86 % with alpha 1.0; means of 5 seeds, and seed by
 seed the differences to ERM are -0.33 ± 0.43 and -0.13 ± 0.36. Both mixed rows are worse calibrated and have a higher
-NLL: they are under-confident. A good minute on two cores; 2026-11-21. Table and plots: `keras_mixup/zoo/results/digits`.
+NLL: they are under-confident. A good minute on two cores; 2026-11-21. Table and plots: `zoo/results/digits`.
 
     keras-mixup run digits
 
