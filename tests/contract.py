@@ -375,7 +375,8 @@ def check_every_input_and_target_gets_the_same_draw(door):
         {"id": one_hot(7), "size": features(7, (), seed=4), "corners": (features(7, (2, 2)),)},
     )
     mixed = door(batch, alpha=0.9, pairing="derangement")
-    keras.tree.assert_same_structure(mixed, batch)
+    # torch's data loaders make lists of inner tuples before anybody mixes them.
+    keras.tree.assert_same_structure(keras.tree.lists_to_tuples(mixed), batch)
     weight, partner = read_draw(mixed[1]["id"])
     assert_mixed(mixed[0]["photo"], batch[0]["photo"], weight, partner)
     assert_mixed(mixed[0]["table"][0], batch[0]["table"][0], weight, partner)
