@@ -21,7 +21,7 @@ from keras_mixup.schedules import Adjustable
 
 
 def method(cls):
-    """Class decorator: a frozen dataclass that Keras can save."""
+    """Class decorator: a frozen dataclass that Keras can save and that knows whether it `mixes`."""
 
     def get_config(self):
         """The arguments as plain data, for saving with Keras."""
@@ -35,7 +35,15 @@ def method(cls):
         config = {key: keras.saving.deserialize_keras_object(value) for key, value in config.items()}
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in config.items()})
 
+    def mixes(self):
+        """Whether this method ever changes a batch."""
+        alpha = getattr(self, "alpha", 1.0) if getattr(self, "minmax", None) is None else 1.0  # then alpha is not used
+        off = [value for value in (alpha, self.probability) if is_number(value) and value == 0]
+        return not off
+
     cls.get_config, cls.from_config = get_config, classmethod(from_config)
+    if "mixes" not in vars(cls):
+        cls.mixes = property(mixes)
     return keras.saving.register_keras_serializable(package="keras_mixup")(dataclasses.dataclass(frozen=True)(cls))
 
 
@@ -80,11 +88,6 @@ class Mixup:
 
     def __post_init__(self):
         _check(self)
-
-    @property
-    def mixes(self):
-        """Whether this method ever changes a batch."""
-        return _mixes(self)
 
     def draw(self, size, seed, targets=None, image_size=None):
         """Draw a weight and a partner for each example.
@@ -154,11 +157,6 @@ class CutMix:
             regions.check_minmax("minmax", self.minmax)
             object.__setattr__(self, "minmax", tuple(self.minmax))
 
-    @property
-    def mixes(self):
-        """Whether this method ever changes a batch."""
-        return _mixes(self)
-
     def draw(self, size, seed, targets=None, image_size=None):
         """Draw a box and a partner for each image; arguments and result as for `Mixup.draw`."""
         _need_images(self, image_size)
@@ -211,11 +209,6 @@ class ResizeMix:
         _check(self)
         regions.check_minmax("scale", self.scale)
         object.__setattr__(self, "scale", tuple(self.scale))
-
-    @property
-    def mixes(self):
-        """Whether this method ever changes a batch."""
-        return _mixes(self)
 
     def draw(self, size, seed, targets=None, image_size=None):
         """Draw a box and a partner for each image; arguments and result as for `Mixup.draw`."""
@@ -270,11 +263,6 @@ class FMix:
         _check(self)
         if not is_number(self.decay) or not 0 <= self.decay < float("inf"):
             raise ValueError(f"`decay` should be a finite number >= 0. Received: decay={self.decay!r}.")
-
-    @property
-    def mixes(self):
-        """Whether this method ever changes a batch."""
-        return _mixes(self)
 
     def draw(self, size, seed, targets=None, image_size=None):
         """Draw a region and a partner for each image; arguments and result as for `Mixup.draw`."""
@@ -345,11 +333,6 @@ class Remix:
             raise ValueError(f"`kappa` should be a number > 1. Received: kappa={self.kappa!r}.")
         if not is_number(self.tau) or not 0 <= self.tau <= 1:
             raise ValueError(f"`tau` should be a number between 0 and 1. Received: tau={self.tau!r}.")
-
-    @property
-    def mixes(self):
-        """Whether this method ever changes a batch."""
-        return _mixes(self)
 
     def draw(self, size, seed, targets=None, image_size=None):
         """Draw a weight, a partner and the targets' own weight; arguments and result as for `Mixup.draw`."""
@@ -617,12 +600,6 @@ def _count(self, size):
 def _for_all(self, values, size):
     """One number per batch repeated for each example; numbers per example as they are."""
     return values if self.per == "example" else values * tables.of(values).ones((size,))
-
-
-def _mixes(self):
-    alpha = getattr(self, "alpha", 1.0) if getattr(self, "minmax", None) is None else 1.0  # then alpha is not used
-    off = [value for value in (alpha, self.probability) if is_number(value) and value == 0]
-    return not off
 
 
 def _need_images(self, image_size):
