@@ -7,8 +7,11 @@ A batch is what `tf.data` or `fit` hands over: `x`, `(x,)`, `(x, y)`, `(x, y, sa
   8 and 16 bit integers (pixels, audio samples) become floats.
 - Targets (`label`, `target`, `y`): become float32; integer class ids become one-hot rows of `num_classes`.
 - Masks (`segmentation_mask`): soft float masks are mixed; class ids can be cut (`CutMix` and its kin), but not
-averaged. - Bounding boxes (`bounding_boxes`, a dict of tensors `(batch, boxes, ...)`): both images' boxes are kept, one
-after the
+  averaged.
+- Padding masks of sequences (`padding_mask`, `attention_mask`, `mask`, among the features): booleans and integers 0 and
+  1 keep their dtype, and a position counts if it does so in either example (of weight > 0). Float masks are mixed as
+  floats. The padding itself is mixed like everything else, so let it be zeros.
+- Bounding boxes (`bounding_boxes`, a dict of tensors `(batch, boxes, ...)`): both images' boxes are kept, one after the
   other along the second axis; its entry `weights` says how much of each image there is.
 - Sample weights (`sample_weight`): become float32 and are mixed.
 - Any other key of a dict passes through as it is.
@@ -22,10 +25,11 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_mixup import ops as tables
-from keras_mixup.mixing import blend, image_axes
+from keras_mixup.mixing import blend, image_axes, unite
 
 FEATURES, TARGETS, MASKS, SAMPLE_WEIGHT = "features", "targets", "masks", "sample_weight"
-BOXES, PAIRS = "boxes", "pairs"
+BOXES, PADDING, PAIRS = "boxes", "padding", "pairs"
+INPUTS = "inputs"  # what the network takes as it is, because the mixing is done inside of it
 
 # Batches are told apart as Keras does it: by position in a tuple, by key in a dict (singular or plural).
 BY_POSITION = (FEATURES, TARGETS, SAMPLE_WEIGHT)
@@ -34,12 +38,15 @@ BY_KEY = {
     **dict.fromkeys(["feature", "features", "input", "inputs", "x"], FEATURES),
     **dict.fromkeys(["label", "labels", "target", "targets", "y"], TARGETS),
     **dict.fromkeys(["segmentation_mask", "segmentation_masks"], MASKS),
+    **dict.fromkeys(["mask", "masks", "padding_mask", "padding_masks", "attention_mask", "attention_masks"], PADDING),
     **dict.fromkeys(["sample_weight", "sample_weights"], SAMPLE_WEIGHT),
     **dict.fromkeys(["bounding_box", "bounding_boxes"], BOXES),
 }
 
 SMALL_INTEGERS = ("uint8", "int8", "uint16", "int16")
 LARGE_INTEGERS = ("uint32", "int32", "uint64", "int64")
+
+AT_A_LAYER = "`MixupModel(network, at='embedding')` mixes what the layer of that name returns."
 
 
 class Part(NamedTuple):
@@ -51,7 +58,7 @@ class Part(NamedTuple):
     dtype: str
 
 
-def mix_batch(batch, method, seed, *, num_classes=None, pairs=False, dtype="float32", training=True):
+def mix_batch(batch, method, seed, *, num_classes=None, pairs=False, dtype="float32", training=True, inputs=True):
     """Mix a batch by one draw of a method and return it in the same structure.
 
     Args:
@@ -63,6 +70,8 @@ def mix_batch(batch, method, seed, *, num_classes=None, pairs=False, dtype="floa
             original) instead of one-hot rows; for many classes, with `PairLoss`.
         dtype: What integer features become.
         training: If False, nothing is mixed; every tensor still gets the form (dtype, one-hot rows) it has in training.
+        inputs: If False, `x` passes through as it is, whatever it holds, and the rest is mixed: for mixing inside the
+            network.
 
     Returns:
         The same structure, shapes unchanged but for one-hot rows. The input is not modified.
@@ -80,9 +89,9 @@ def mix_batch(batch, method, seed, *, num_classes=None, pairs=False, dtype="floa
     ((4, 8, 8, 3), (4, 3))
     """
     leaves = keras.tree.flatten_with_path(batch)
-    found = roles(batch)
+    found = roles(batch, inputs)
     parts = [
-        None if role is None else _part(leaf, role, _name(path), num_classes, pairs, dtype, method)
+        None if role in (None, INPUTS) else _part(leaf, role, _name(path), num_classes, pairs, dtype, method)
         for (path, leaf), role in zip(leaves, found, strict=True)
     ]
     draw = draw_for(parts, method, seed) if training and method.mixes else None
@@ -108,6 +117,9 @@ def _mix_part(part, draw):
         return ops.cast(part.tensor, part.dtype)
     if part.role == MASKS:
         _check_mask(part, draw)
+    if part.role == PADDING:
+        _check_padding(part, draw)
+        return unite(part.tensor, draw)
     if part.role in (FEATURES, MASKS):
         return blend(part.tensor, draw, part.dtype)
     if part.role == BOXES:
@@ -158,6 +170,15 @@ def _check_mask(part, draw):
         )
 
 
+def _check_padding(part, draw):
+    """Padding masks belong to sequences, which are not cut."""
+    if draw.region is not None:
+        raise ValueError(
+            f"What cuts images cannot cut padding masks. Received: `{part.name}` of {_words(part.tensor)}. Use a "
+            "method like `Mixup`; or, if it is a map of classes, name it `segmentation_mask`."
+        )
+
+
 def _check_rows(leaves, found, draw):
     """A method that changes the number of rows needs every leaf, and sample weights if it sets them."""
     passing = [
@@ -175,20 +196,31 @@ def _check_rows(leaves, found, draw):
         )
 
 
-def roles(batch):
+def roles(batch, inputs=True):
     """Say of every leaf of a batch, in the order of `keras.tree.flatten`, what it is; None if it passes through.
 
     Raises:
-        ValueError: If there are no features among them.
+        ValueError: If there are no features among them or, without `inputs`, no targets.
     """
     leaves = keras.tree.flatten_with_path(batch)
+    if not inputs:
+        whole = not isinstance(batch, tuple)
+        found = [INPUTS if whole or path[0] == 0 else _role(batch, path, leaf) for path, leaf in leaves]
+        if TARGETS not in found:
+            raise ValueError(
+                "Nothing to mix: what a layer returns is mixed together with the targets, so give batches `(x, y)` or "
+                "`(x, y, sample_weight)`. Received: no targets."
+            )
+        return found
     found = [_role(batch, path, leaf) for path, leaf in leaves]
     if FEATURES not in found:
         keys = sorted(key for key, role in BY_KEY.items() if role == FEATURES)
+        passing = [leaf for (_, leaf), role in zip(leaves, found, strict=True) if role is None and leaf is not None]
         received = ", ".join(f"`{_name(path)}` of {_words(leaf)}" for path, leaf in leaves) or "nothing"
         raise ValueError(
             "Nothing to mix: there should be features, given as `x`, `(x, y)`, `(x, y, sample_weight)` or under one of "
             f"the keys {keys}. Received: {received}."
+            + (f" {AT_A_LAYER}" if any(_is_dense(x) and _dtype(x) in LARGE_INTEGERS for x in passing) else "")
         )
     return found
 
@@ -214,6 +246,8 @@ def _role(batch, path, leaf):
     if leaf is None:
         return None
     known = [BY_KEY[key] for key in path if key in BY_KEY]
+    if not _is_dense(leaf) or (isinstance(batch, tuple) and path[0] != 0):
+        known = [role for role in known if role != PADDING]  # a `mask` among the targets is a target
     if known:
         return BOXES if BOXES in known else known[-1]  # the labels among the boxes are theirs
     if isinstance(batch, dict):
@@ -237,6 +271,8 @@ def _part(leaf, role, name, num_classes, pairs, dtype, method):
         return _target(leaf, name, num_classes)
     if role == SAMPLE_WEIGHT:
         return Part(name, role, _batched(leaf, name), "float32")
+    if role == PADDING:
+        return _padding(leaf, name)
     if role == MASKS and (_is_float(leaf) or method.cuts):
         return Part(name, role, _batched(leaf, name), _dtype(leaf))
     if role == MASKS:
@@ -247,6 +283,15 @@ def _part(leaf, role, name, num_classes, pairs, dtype, method):
     return Part(name, role, _batched(leaf, name), _dtype(leaf))
 
 
+def _padding(leaf, name):
+    if not (_is_float(leaf) or _dtype(leaf) == "bool" or "padding" in name or "attention" in name):
+        raise ValueError(
+            f"This mask may be of two kinds. Received: `{name}` of {_words(leaf)}. If it says which positions count, "
+            "cast it to bool or name it `padding_mask`; if it holds class ids, name it `segmentation_mask`."
+        )
+    return Part(name, MASKS if _is_float(leaf) else PADDING, _batched(leaf, name), _dtype(leaf))
+
+
 def _feature(leaf, name, dtype):
     if _is_quantity(leaf):
         return Part(name, FEATURES, _batched(leaf, name), _dtype(leaf) if _is_float(leaf) else dtype)
@@ -254,7 +299,7 @@ def _feature(leaf, name, dtype):
     if _is_dense(leaf) and _dtype(leaf) in (*LARGE_INTEGERS, "bool"):
         advice = (
             "If they are quantities, cast them: `keras.ops.cast(x, 'float32')`. If they are ids (words, tokens, "
-            "categories), their average means nothing: mix their embeddings instead."
+            f"categories), their average means nothing: mix their embeddings instead. {AT_A_LAYER}"
         )
     raise ValueError(f"These features cannot be mixed. Received: `{name}` of {_words(leaf)}. {advice}")
 
@@ -322,14 +367,13 @@ def _batch_size(parts):
             f"All tensors of a batch should have the same number of rows. Received: {sizes}. If the dataset is not "
             "batched yet, batch it first: `dataset.batch(128)`."
         )
-    features = next(part for part in parts if part.role == FEATURES)
-    return next(iter(sizes.values()), None) or tables.size(features.tensor)
+    return next(iter(sizes.values()), None) or tables.size(parts[0].tensor)
 
 
 def _image_size(parts):
     """Height and width of the images, if all features are images of one size; else None."""
     features = [part.tensor for part in parts if part.role == FEATURES]
-    if any(len(x.shape) < 3 for x in features):
+    if not features or any(len(x.shape) < 3 for x in features):
         return None
     sizes = [tuple(tables.of(x).shape(x)[axis] for axis in image_axes(x)) for x in features]
     return sizes[0] if all(size is sizes[0] or size == sizes[0] for size in sizes) else None

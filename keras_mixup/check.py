@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_mixup.batch import BOXES, FEATURES, TARGETS, _name, roles
+from keras_mixup.batch import BOXES, FEATURES, PADDING, TARGETS, _name, roles
 
 # Distance from a number to the next one, relative to it. Whole numbers are told by `Leaf.step`.
 SPACING = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
@@ -142,10 +142,12 @@ def _leaves(before, after):
             "`before` and `after` should be one batch, in one structure. "
             f"Received: {names[0] or 'nothing'} before; {names[1] or 'nothing'} after."
         )
-    leaves, boxes = [], []
+    leaves, notes = [], []
     for (path, old), (_, new), role in zip(paths, paths_after, roles(before), strict=True):
         if role == BOXES:
-            boxes.append(f"`{_name(path)}` holds bounding boxes, which are not checked.")
+            notes.append(f"`{_name(path)}` holds bounding boxes, which are not checked.")
+        elif role == PADDING:
+            notes.append(f"`{_name(path)}` is a padding mask, which is not checked.")
         elif role is not None:
             (old, _), (new, dtype) = _numpy(old, _name(path)), _numpy(new, _name(path))
             leaves.append(_Leaf(_name(path), role, old, new, SPACING.get(dtype, 2.0**-23)))
@@ -159,7 +161,7 @@ def _leaves(before, after):
             "`before` and `after` should be one batch of two examples at least, with as many rows in each tensor. "
             f"Received: {sizes}."
         )
-    return leaves, boxes
+    return leaves, notes
 
 
 def _numpy(leaf, name):

@@ -1,4 +1,4 @@
-"""The command line: `keras-mixup list | show | run | preview | bench`."""
+"""The command line: `keras-mixup list | show | run | evaluate | preview | bench`."""
 
 import argparse
 import dataclasses
@@ -8,7 +8,7 @@ import pathlib
 import sys
 
 from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Mixup, RegMixup, Remix, ResizeMix
-from keras_mixup.zoo import recipes, runs
+from keras_mixup.zoo import engine, recipes, runs
 from keras_mixup.zoo.errors import UserError, need
 from keras_mixup.zoo.recipe import Row, override, settable
 
@@ -119,6 +119,25 @@ def _parser(argv):
         help="only try it out: two steps of every row on generated data, written to OUT/smoke",
     )
 
+    run.add_argument(
+        "--strategy",
+        default="one",
+        metavar="NAME",
+        help="train on `one` device, all of this machine (`mirrored`), or the workers in TF_CONFIG (`multiworker`)",
+    )
+    run.add_argument("--data-service", metavar="ADDRESS", help="have this tf.data service make the training batches")
+
+    evaluate = add(
+        "evaluate",
+        _evaluate,
+        "test the network of a finished run",
+        "keras-mixup evaluate runs/digits/erm/seed0",
+        "keras-mixup evaluate runs/imagenet/resnet50-mixup-90/seed0 --data imagenet_a --data-dir DIR",
+    )
+    evaluate.add_argument("folder", metavar="RUN", help="the folder of a run")
+    evaluate.add_argument("--data", metavar="NAME", help="test on this data set (default: the one it was trained on)")
+    evaluate.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
+
     preview = add(
         "preview",
         _preview,
@@ -143,7 +162,7 @@ def _parser(argv):
     return parser
 
 
-_DATA_DIR = "where TensorFlow Datasets keeps its data sets (default: ~/tensorflow_datasets)"
+_DATA_DIR = "where the data is; for TensorFlow Datasets ~/tensorflow_datasets by default"
 
 
 def _list(args):
@@ -153,14 +172,12 @@ def _list(args):
 
 
 def _show(args):
+    from keras_mixup.zoo.report import listing
+
     recipe = recipes.get(args.recipe)
     print(recipes.story(args.recipe))
     print("\nRows:")
-    for row in recipe.rows:
-        print(f"  {row.name:12} {row.title}" + (f": {row.method}" if row.method else ""))
-        if row.published:
-            paper = row.published
-            print(f"  {'':12} published: {paper.error} % ({paper.source}; {paper.tag})")
+    print("\n".join(listing(recipe)))
     print("\nSettings, to change with --set:")
     for field in settable(recipe):
         print(f"  {field}={getattr(recipe, field)}")
@@ -177,6 +194,11 @@ def _run(args):
         recipe, out = study.smoke(recipe), out / "smoke"
     need("keras-mixup run", *_PACKAGES, *study.packages(recipe, args.smoke))
     runs.check_out(recipe, out, args.smoke)
+    if study.ONE_DEVICE_ONLY and (args.strategy != "one" or args.data_service):
+        raise UserError(
+            f"{recipe.name} runs on one device, and makes its own input. Received: --strategy, --data-service."
+        )
+    devices = engine.start(args.strategy, args.data_service)
 
     from rich.console import Console
 
@@ -190,7 +212,7 @@ def _run(args):
         flush=True,
     )
     try:
-        _make(recipe, todo, out, args, console)
+        _make(recipe, todo, out, args, console, devices)
     except KeyboardInterrupt:
         finished = sum(runs.is_finished(out, *run) for run in everything)
         print(
@@ -200,6 +222,8 @@ def _run(args):
         )
         return 130
 
+    if not devices.chief:
+        return
     found = runs.collect(recipe, out)
     table = study.table(recipe, found, args.smoke)
     study.write(table, out)
@@ -208,7 +232,7 @@ def _run(args):
     print(f"Written: {out}/{', '.join(('table.json', 'table.md', *study.PICTURES))}")
 
 
-def _make(recipe, todo, out, args, console):
+def _make(recipe, todo, out, args, console, devices):
     """Make the runs that are not finished, and the preview before the first of them."""
     from keras_mixup.zoo.progress import progress
 
@@ -217,13 +241,27 @@ def _make(recipe, todo, out, args, console):
     with progress(console, len(todo), study.steps(recipe), describe, study.summary) as (step, finished):
         loaded = None
         for row, seed in todo:
-            if loaded != seed:
-                data, loaded = study.load(recipe, seed, args.data_dir, args.smoke), seed
-            if study.NO_PREVIEW is None and not (out / "preview.png").exists():
+            if loaded is None or loaded[1] != seed or not runs.same_data(loaded[0], row):
+                data, loaded = study.load(recipe, row, seed, args.data_dir, args.smoke), (row, seed)
+            if study.NO_PREVIEW is None and devices.chief and not (out / "preview.png").exists():
                 study.preview(recipe, data, out / "preview.png", args.smoke)
             label = f"{row.name}, seed {seed}"
-            result = runs.run(recipe, row, seed, data, out, args.smoke, functools.partial(step, label))
-            finished(label, result)
+            try:
+                result = runs.run(recipe, row, seed, data, out, args.smoke, functools.partial(step, label), devices)
+            except runs.Busy:
+                console.print(f"{label}: left to the process that is making it", markup=False, highlight=False)
+            else:
+                finished(label, result)
+
+
+def _evaluate(args):
+    need("keras-mixup evaluate", *_PACKAGES)
+    from keras_mixup.zoo.evaluate import evaluate
+
+    name, size, scores = evaluate(args.folder, args.data, args.data_dir)
+    print(f"{args.folder} on {size:,} test examples of {name}:")
+    for score, value in scores.items():
+        print(f"  {score:10} {value:.4g}")
 
 
 def _preview(args):
@@ -239,7 +277,7 @@ def _preview(args):
         recipe = dataclasses.replace(recipe, rows=(_method_row(args.method),))
     name = "preview.png" if args.method is None else f"preview_{args.method}.png"
     path = pathlib.Path(args.out or f"runs/{recipe.name}/{name}").expanduser()
-    data = study.load(recipe, seed=0, data_dir=args.data_dir, smoke=False)
+    data = study.load(recipe, recipe.rows[0], seed=0, data_dir=args.data_dir, smoke=False)
     try:
         study.preview(recipe, data, path)
     except OSError as error:
@@ -262,6 +300,7 @@ def _bench(args):
 
 
 _PACKAGES = (
+    ("filelock", "filelock"),
     ("matplotlib", "matplotlib"),
     ("rich", "rich"),
     ("tensorflow_probability", "tensorflow-probability"),

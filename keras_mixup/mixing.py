@@ -167,6 +167,36 @@ def _mix_inside(x, weight, original, partner, region, window, dtype):
     return ops.cast(ops.where(region, mixed, other), dtype)
 
 
+def unite(mask, draw):
+    """Mix a mask of valid positions: a position is valid if it is so in any example of weight > 0.
+
+    Args:
+        mask: Boolean tensor of shape `(batch, ...)`, or integers 0 and 1.
+        draw: A `Draw` for that batch, without a region.
+
+    Returns:
+        A tensor of the same dtype. Where the weight is 1 it is the original's mask, where it is 0 the partner's.
+
+    Example:
+
+    >>> import numpy as np
+    >>> draw = Draw(weight=np.array([0.75, 1.0], "float32"), partner=np.array([1, 0]))
+    >>> np.asarray(unite(np.array([[True, False], [True, True]]), draw)).tolist()
+    [[True, True], [True, True]]
+    """
+    ops = tables.of(mask, draw.weight, draw.partner)
+    mask = ops.convert(mask)
+    weight, partner = draw.weight, draw.partner
+    if len(partner.shape) == 1:
+        weight, partner = ops.stack([weight, 1.0 - weight], axis=1), partner[:, None]
+    original = ops.arange(ops.shape(mask)[0]) if draw.original is None else draw.original
+    union = 0
+    for k, rows in enumerate([original, *(partner[:, k] for k in range(partner.shape[1]))]):
+        counts = _per_row(weight[:, k] > 0.0, mask)
+        union = ops.maximum(union, ops.where(counts, ops.cast(ops.take(mask, rows), "int32"), 0))
+    return ops.cast(union, keras.backend.standardize_dtype(mask.dtype))
+
+
 def shrink(images, window, nearest=False):
     """Shrink each image into its window; outside the window the border pixel is repeated.
 

@@ -6,9 +6,8 @@ import keras
 
 from keras_mixup import batch as batches
 from keras_mixup import weights
-from keras_mixup.manifold import HiddenDraws, ManifoldMixup, after_call, find_layers
+from keras_mixup.manifold import HiddenDraws, ManifoldMixup, carry_masks, mix_output
 from keras_mixup.methods import Mixup, adjustables
-from keras_mixup.mixing import mix
 from keras_mixup.mixupe import VARIANTS, MixupE, exact_derivative
 
 
@@ -27,10 +26,17 @@ class MixupModel(keras.Model):
     care: accuracy against a mixed target compares its larger half only; see `MixedAccuracy`. Validation metrics mean
     what they always mean.
 
+    With `at="name"` the output of that layer is mixed instead of the input. So words are mixed as embeddings, graphs as
+    readout vectors, and inputs may be anything the network takes: ids, ragged tensors, dicts of any shapes. The Keras
+    mask of the output follows the mix: a position counts if it counts in either example (of weight > 0). A mask that is
+    an input of its own does not. `ManifoldMixup` chooses among several layers.
+
     Args:
         network: A Keras model or layer; for a KerasHub task, give preprocessed data.
         method: How to mix: a number, for `Mixup(alpha)`, or an object such as `Mixup(0.2, per="batch")`, `CutMix()`,
             `ManifoldMixup(layers=("block1",))` or `MixupE(alpha=1.0, eta=1e-3)`.
+        at: The name of the layer whose output is mixed, as in `layer.name`, wherever it is nested; None for the input.
+            The output's first axis must be the batch. Not for methods that cut images.
         num_classes: Number of classes of integer targets; they are trained, and evaluated, as float32 one-hot rows.
             Leave it out for targets that are floats already.
         pairs: If True, integer targets are mixed in pair form, for many classes; compile with `PairLoss`.
@@ -54,27 +60,53 @@ class MixupModel(keras.Model):
         mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 2.
     """
 
-    def __init__(self, network, method=0.2, *, num_classes=None, pairs=False, seed=None, **kwargs):
+    def __init__(self, network, method=0.2, *, at=None, num_classes=None, pairs=False, seed=None, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(network, keras.layers.Layer):
             raise ValueError(f"`network` should be a Keras model or layer. Received: network={network!r}.")
         batches.check_num_classes(num_classes)
         self.network = network
         self.method = method if hasattr(method, "draw") and not weights.is_distribution(method) else Mixup(method)
+        self.at = at
         self.num_classes = num_classes
         self.pairs = pairs
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         # Compiled steps see changes of a variable only if the model tracks it.
         self._adjustables = [adjustable.variable for adjustable in adjustables(self.method)]
-        self._step = _Step()
-        if isinstance(self.method, ManifoldMixup):
-            for name, layer in find_layers(network, self.method.layers).items():
-                after_call(layer, lambda output, name=name: self._step.mix_at(name, output))
+        hidden = HiddenDraws(self.method, self._places())
+        self._step = _Step(hidden)
+        for name in hidden.places:
+            if name is not None:
+                mix_output(network, name, hidden, "layers" if at is None else "at")
+        if hidden.places != (None,):
+            carry_masks(network, hidden)
         if isinstance(self.method, MixupE):
             if pairs:
                 raise ValueError("`MixupE` needs target rows. Received: pairs=True. Give `num_classes=...` instead.")
             self.directional_tracker = keras.metrics.Mean(name="directional")
+
+    def _places(self):
+        """Where this model mixes: names of layers, and None for the input."""
+        if isinstance(self.method, ManifoldMixup):
+            if self.at is not None:
+                raise ValueError(f"`ManifoldMixup` names its layers itself. Received also: at={self.at!r}.")
+            return self.method.places
+        if self.at is None:
+            return (None,)
+        if not isinstance(self.at, str):
+            raise ValueError(f"`at` should be the name of a layer, as in `layer.name`. Received: at={self.at!r}.")
+        if any(method.cuts for method in (self.method, *getattr(self.method, "methods", ()))):
+            raise ValueError(
+                "What a layer returns is averaged, not cut: use a method like `Mixup`, or leave out `at`. "
+                f"Received: at={self.at!r}, method={self.method!r}."
+            )
+        if isinstance(self.method, MixupE) and VARIANTS[self.method.variant].exact:
+            raise ValueError(
+                "The exact variants of `MixupE` differentiate at the input. Leave out `at`, or use variant='paper'. "
+                f"Received: at={self.at!r}, variant={self.method.variant!r}."
+            )
+        return (self.at,)
 
     def call(self, inputs, training=None):
         # Handed on by hand: under JAX the trainer calls this method directly, without Keras' call context.
@@ -113,6 +145,7 @@ class MixupModel(keras.Model):
 
     def _penalty(self, x, y, logits, training):
         """MixupE's R on clean examples; `logits` None if they still have to be computed."""
+        self._step.hidden.at = {}
         q = None
         if VARIANTS[self.method.variant].exact:
             q = exact_derivative(self.network, x, y, self.method.x_mean, training)
@@ -122,24 +155,20 @@ class MixupModel(keras.Model):
 
     def _mix(self, data):
         data = tuple(data) if isinstance(data, list) else data  # torch's data loaders collate tuples into lists
-        method = HiddenDraws(self.method) if isinstance(self.method, ManifoldMixup) else self.method
+        method, hidden = self.method, self._step.hidden
+        options = {"num_classes": self.num_classes, "inputs": None in hidden.places}
         mixed = batches.mix_batch(
-            data,
-            method,
-            self.seed_generator,
-            num_classes=self.num_classes,
-            pairs=self.pairs,
-            dtype=self.compute_dtype,
+            data, hidden, self.seed_generator, pairs=self.pairs, dtype=self.compute_dtype, **options
         )
-        if isinstance(method, HiddenDraws):
-            self._step.hidden = method.at
         if isinstance(method, MixupE):
-            x, y = batches.mix_batch(data[:2], method, None, num_classes=self.num_classes, training=False)
+            x, y = batches.mix_batch(data[:2], method, None, training=False, **options)
             self._step.clean = (x, y)
             if method.one_pass:
-                self._step.rows = keras.ops.shape(keras.tree.flatten(x)[0])[0]
-                both = keras.tree.map_structure(lambda *pair: keras.ops.concatenate(pair), mixed[0], x)
-                mixed = (both, *mixed[1:])
+                self._step.rows = keras.ops.shape(y)[0]
+                if self.at is None:
+                    both = keras.tree.map_structure(lambda *pair: keras.ops.concatenate(pair), mixed[0], x)
+                    return (both, *mixed[1:])
+                hidden.add_clean(self.at)
         return mixed
 
     def _rows(self, y):
@@ -160,6 +189,7 @@ class MixupModel(keras.Model):
             **super().get_config(),
             "network": keras.saving.serialize_keras_object(self.network),
             "method": keras.saving.serialize_keras_object(self.method),
+            "at": self.at,
             "num_classes": self.num_classes,
             "pairs": self.pairs,
             "seed": self.seed,
@@ -175,11 +205,12 @@ class MixupModel(keras.Model):
 class _Step:
     """What one train step has to remember between mixing, the forward pass and the loss; empty outside of it."""
 
-    def __init__(self):
+    def __init__(self, hidden):
+        self.hidden = hidden  # the draw for each layer that mixes
         self._forget()
 
     def _forget(self):
-        self.hidden = {}  # manifold mixup: a draw for each place
+        self.hidden.at = {}
         self.clean = None  # MixupE: the clean batch, x and target rows
         self.rows = None  # MixupE in one pass: how many rows are mixed; the clean ones follow
 
@@ -190,10 +221,6 @@ class _Step:
             yield
         finally:
             self._forget()
-
-    def mix_at(self, place, output):
-        """What a layer returns, mixed if its draw says so."""
-        return mix(output, self.hidden[place]) if place in self.hidden else output
 
     def split(self, y_pred):
         """Predictions for mixed and for clean examples."""

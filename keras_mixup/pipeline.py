@@ -37,7 +37,8 @@ def mixup(
         num_classes: Number of classes of integer targets, which come back as float32 one-hot rows. Leave it out for
             targets that are floats already.
         seed: An int for the same draws in every run (under the same `tf.random.set_seed`, if one was set); None for
-            fresh ones.
+            fresh ones. Or a scalar int64 tensor, so that `Dataset.range(epochs).flat_map(...)` can give each epoch a
+            seed of its own.
         num_parallel_calls: Batches to mix at once; None lets `tf.data` choose.
         input_context: The `tf.distribute.InputContext` in a pipeline built per worker: its `input_pipeline_id` gives
             every worker draws of its own under one seed.
@@ -92,7 +93,7 @@ def mix_with(method, *, num_classes=None, pairs=False, seed=None, num_parallel_c
     """
     check_num_classes(num_classes)
     check_method(method)
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+    if seed is not None and not _is_seed(seed):
         raise ValueError(f"`seed` should be an integer or None. Received: seed={seed!r}.")
 
     def apply(dataset):
@@ -107,14 +108,31 @@ def mix_with(method, *, num_classes=None, pairs=False, seed=None, num_parallel_c
                 batch, method, batch_seed, num_classes=num_classes, pairs=pairs, dtype=keras.config.floatx()
             )
 
-        seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
-        return tf.data.Dataset.zip((dataset, seeds.batch(2, drop_remainder=True))).map(
+        return tf.data.Dataset.zip((dataset, batch_seeds(seed))).map(
             mix_element,
             num_parallel_calls=num_parallel_calls or tf.data.AUTOTUNE,
             deterministic=True,
         )
 
     return apply
+
+
+def batch_seeds(seed):
+    """An endless dataset of seeds of shape `(2,)`, one for each batch; each pass gives new ones.
+
+    Where the seed is a tensor, each pass gives the same: whoever has a tensor changes it from pass to pass.
+    """
+    import tensorflow as tf
+
+    if tf.is_tensor(seed):
+        return tf.data.Dataset.counter().map(lambda batch: tf.stack([seed, batch]))
+    return tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True)
+
+
+def _is_seed(seed):
+    if hasattr(seed, "dtype"):
+        return seed.dtype == "int64" and seed.shape.rank == 0
+    return isinstance(seed, int) and not isinstance(seed, bool)
 
 
 def c_mixup(x, y, bandwidth, *, alpha=2.0, batch_size=16, seed=None):
@@ -174,5 +192,4 @@ def c_mixup(x, y, bandwidth, *, alpha=2.0, batch_size=16, seed=None):
         return features if features.dtype.is_floating else tf.cast(features, tf.float32)
 
     rows = tf.data.Dataset.range(x.shape[0], output_type=tf.int32).shuffle(x.shape[0], seed=seed).batch(batch_size)
-    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True)
-    return tf.data.Dataset.zip((rows, seeds)).map(mix_rows, num_parallel_calls=tf.data.AUTOTUNE)
+    return tf.data.Dataset.zip((rows, batch_seeds(seed))).map(mix_rows, num_parallel_calls=tf.data.AUTOTUNE)

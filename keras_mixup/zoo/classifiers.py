@@ -5,15 +5,18 @@ names.
 """
 
 from keras_mixup.zoo import datasets, figures, runs
+from keras_mixup.zoo.recipe import for_row
 from keras_mixup.zoo.report import show, table, write  # noqa: F401
 
 PICTURES = ("curves.png", "preview.png")
 NO_PREVIEW = None
+ONE_DEVICE_ONLY = False
 
 
 def packages(recipe, smoke):
     """The packages that a run needs beside those that every recipe does, as pairs of a module and a name."""
-    return () if smoke else (datasets.get(recipe.dataset).needs,)
+    names = {for_row(recipe, row).dataset for row in recipe.rows}
+    return () if smoke else tuple(datasets.get(name).needs for name in sorted(names))
 
 
 def smoke(recipe):
@@ -21,9 +24,9 @@ def smoke(recipe):
     return runs.smoke_recipe(recipe)
 
 
-def load(recipe, seed, data_dir, smoke):
-    """The training and the test split of a seed."""
-    return runs.load(recipe, seed, data_dir, smoke)
+def load(recipe, row, seed, data_dir, smoke):
+    """The data of a seed."""
+    return runs.load(recipe, row, seed, data_dir, smoke)
 
 
 def steps(recipe):
@@ -31,11 +34,11 @@ def steps(recipe):
     return recipe.epochs
 
 
-def train(recipe, row, seed, splits, on_record, folder):
-    """Train and test the network of a row; nothing is kept in `folder` but what `runs.run` writes."""
+def train(recipe, row, seed, data, on_record, folder, engine, report):
+    """Train and test the network of a row; checkpoints and the trained network are kept in `folder`."""
     from keras_mixup.zoo import train
 
-    return train.train(recipe, row, seed, datasets.get(recipe.dataset), splits, on_record)
+    return train.train(recipe, row, seed, data, on_record, folder, engine, report)
 
 
 def progress(recipe, record):
@@ -53,9 +56,9 @@ def summary(result):
     )
 
 
-def preview(recipe, splits, path, smoke=False):
+def preview(recipe, data, path, smoke=False):
     """Draw what mixing does to the training images."""
-    figures.preview(recipe, datasets.get(recipe.dataset), splits[0], path, smoke)
+    figures.preview(recipe, data, path, smoke)
 
 
 def draw(recipe, found, out, smoke=False):

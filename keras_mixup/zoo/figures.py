@@ -6,6 +6,9 @@ import io
 import numpy as np
 
 from keras_mixup.zoo import atomic
+from keras_mixup.zoo.ablation import InputsOnly
+from keras_mixup.zoo.recipe import for_row
+from keras_mixup.zoo.report import comparisons, split_titles
 
 # Dark to light in grey, told apart by the colour-blind (Okabe and Ito), and each with its own dashes and marker.
 LINES = (
@@ -31,8 +34,21 @@ STYLE = {
 }
 
 
+PANELS = {
+    "loss": "training loss on own targets",
+    "test_error": "test error (%)",
+    "test_rmse": "test RMSE",
+    "test_nll": "test NLL (nats)",
+    "test_mae": "test MAE",
+}
+LINES_PER_PANEL = len(LINES)
+
+
 def curves(recipe, found, path, smoke=False):
     """Draw training loss, test error and test NLL against the epoch: the mean over seeds, in a band of one deviation.
+
+    Of rows that differ in more than how they train, or of many, only the test error is drawn: a panel for each network,
+    data set and budget, or more of them, each with the baseline.
 
     Args:
         recipe: A `Recipe`.
@@ -40,59 +56,82 @@ def curves(recipe, found, path, smoke=False):
         path: Where to write the PNG.
         smoke: Whether the runs are trials on generated data; the title then says so.
     """
-    panels = (
-        ("loss", "training loss on own targets (nats)"),
-        ("test_error", "test error (%)"),
-        ("test_nll", "test NLL (nats)"),
-    )
-    with figure_file(path, figsize=(9.6, 3.1)) as figure:
-        from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
-
-        for axes, (key, title) in zip(figure.subplots(1, len(panels)), panels, strict=True):
-            for i, row in enumerate(recipe.rows):
-                if row.name not in found:
-                    continue
-                values = np.array([[epoch[key] for epoch in history] for _, history in found[row.name]])
-                epochs = np.arange(1, values.shape[1] + 1)
-                line = LINES[i % len(LINES)]
-                axes.plot(
-                    epochs,
-                    values.mean(axis=0),
-                    **line,
-                    markevery=(i * len(epochs) // 24, max(1, len(epochs) // 8)),
-                    markersize=4,
-                    markerfacecolor="white",
-                    linewidth=1.3,
-                    label=f"{row.title} (n = {len(values)})",
-                )
-                if len(values) > 1:
-                    mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1)
-                    # A logarithmic axis has no place for a band that reaches 0.
-                    low = np.maximum(mean - spread, values.min(axis=0) / 2)
-                    axes.fill_between(epochs, low, mean + spread, color=line["color"], alpha=0.15, linewidth=0)
-            axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            axes.yaxis.set_minor_formatter(NullFormatter())
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.set_xlabel("epoch")
-            axes.set_title(title)
-        axes.legend(handlelength=3.2)
-        warning = "SMOKE TEST on generated data; " if smoke else ""
-        band = "mean and band of one standard deviation over seeds, logarithmic axes"
+    rows = [row for row in recipe.rows if row.name in found]
+    panels = [panel for group in comparisons(recipe, rows) for panel in _panels(group)]
+    warning = "SMOKE TEST on generated data; " if smoke else ""
+    band = "mean and band of one standard deviation over seeds, logarithmic axes"
+    if len(panels) == 1:
+        keys = [key for key in PANELS if key in found[rows[0].name][0][1][-1]]
+        with figure_file(path, figsize=(3.2 * len(keys), 3.1)) as figure:
+            for axes, key in zip(np.ravel(figure.subplots(1, len(keys))), keys, strict=True):
+                _lines(axes, rows, [row.title for row in rows], found, key)
+                axes.set_title(PANELS[key])
+            axes.legend(handlelength=3.2)
+            figure.suptitle(f"{warning}{recipe.name}: {band}", fontsize=9, x=0.005, ha="left")
+        return
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    with figure_file(path, figsize=(3.7 * columns, 2.9 * lines + 0.3)) as figure:
+        grid = figure.subplots(lines, columns, squeeze=False).ravel()
+        for axes, panel in zip(grid, panels, strict=False):
+            key = next(key for key in ("test_error", "test_rmse") if key in found[panel[0].name][0][1][-1])
+            common, titles = split_titles([row.title for row in panel])
+            _lines(axes, panel, titles, found, key)
+            axes.set_title(common)
+            axes.set_ylabel(PANELS[key])
+            axes.legend(handlelength=3.2, fontsize=7.5)
+        for axes in grid[len(panels) :]:
+            axes.axis("off")
         figure.suptitle(f"{warning}{recipe.name}: {band}", fontsize=9, x=0.005, ha="left")
 
 
-def preview(recipe, source, training, path, smoke=False):
+def _panels(rows):
+    """Rows that are compared with their first, in parts that one panel can hold."""
+    baseline, others = rows[:1], rows[1:]
+    step = LINES_PER_PANEL - 1
+    return [baseline + others[i : i + step] for i in range(0, max(1, len(others)), step)]
+
+
+def _lines(axes, rows, titles, found, key):
+    """One score of several rows, a line each."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+
+    for i, (row, title) in enumerate(zip(rows, titles, strict=True)):
+        values = np.array([[epoch[key] for epoch in history] for _, history in found[row.name]])
+        epochs = np.arange(1, values.shape[1] + 1)
+        line = LINES[i]
+        axes.plot(
+            epochs,
+            values.mean(axis=0),
+            **line,
+            markevery=(i * len(epochs) // 24, max(1, len(epochs) // 8)),
+            markersize=4,
+            markerfacecolor="white",
+            linewidth=1.3,
+            label=f"{title} (n = {len(values)})",
+        )
+        if len(values) > 1:
+            mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1)
+            # A logarithmic axis has no place for a band that reaches 0.
+            low = np.maximum(mean - spread, values.min(axis=0) / 2)
+            axes.fill_between(epochs, low, mean + spread, color=line["color"], alpha=0.15, linewidth=0)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("epoch")
+
+
+def preview(recipe, data, path, smoke=False):
     """Draw what mixing does: pairs of training images, the mixed image, its weight and its target.
 
-    One block per row that mixes. Of a batch of 64 it shows the examples at evenly spaced quantiles of the weight, so
-    that a block also shows how strongly the row mixes.
+    One block per method that mixes images within the batch. Of a batch of 64 it shows the examples at evenly spaced
+    quantiles of the weight, so that a block also shows how strongly the method mixes.
 
     Args:
         recipe: A `Recipe`.
-        source: The `Source` of the data.
-        training: The training split.
+        data: The source and its training and test split: see `runs.load`.
         path: Where to write the PNG.
         smoke: Whether the data is generated; the title then says so.
     """
@@ -101,11 +140,14 @@ def preview(recipe, source, training, path, smoke=False):
 
     from keras_mixup.pipeline import mix_with
 
-    rows = [row for row in recipe.rows if row.method is not None]
+    rows = _to_preview(recipe)
     size, columns = 64, 7
-    images, labels = next(training.batch(size, drop_remainder=False).as_numpy_iterator())
+    source = data.source
+    images, labels = next(data.training.batches(size).as_numpy_iterator())
+    if source.transform is not None:  # such as a waveform, of which the spectrogram is mixed
+        images = np.asarray(source.transform(images))
     images, size = images.astype("float32"), len(images)
-    low, high = images.min(), images.max()
+    images = (images - images.min()) / max(images.max() - images.min(), 1e-6)
     with figure_file(path, figsize=(7.2, 3.75 * len(rows) + 0.3)) as figure:
         blocks = figure.subfigures(len(rows), 1, squeeze=False, hspace=0.06)[:, 0]
         for block, row in zip(blocks, rows, strict=True):
@@ -124,7 +166,7 @@ def preview(recipe, source, training, path, smoke=False):
             for axes, i in zip(grid.T, chosen, strict=True):
                 trio = (images[i], images[partners[i]], mixed[i])
                 for cell, image in zip(axes, trio, strict=True):
-                    cell.imshow(image.squeeze(), cmap="gray_r", vmin=low, vmax=high)
+                    cell.imshow(image.squeeze(), cmap="gray_r", vmin=0, vmax=1)
                     cell.set(xticks=[], yticks=[])
                     cell.spines[:].set(visible=True, linewidth=0.4, color="0.6")
                 first, second = (source.classes[labels[j]] for j in (i, partners[i]))
@@ -142,6 +184,17 @@ def preview(recipe, source, training, path, smoke=False):
             block.suptitle(f"{row.title}:  {formula}", fontsize=9, x=0.01, ha="left")
         if smoke:
             figure.suptitle("SMOKE TEST on generated data", fontsize=9)
+
+
+def _to_preview(recipe):
+    """A row for each method whose work shows in its images, and whose weights show in its targets."""
+    rows = {}
+    for row in recipe.rows:
+        setting = for_row(recipe, row)
+        elsewhere = setting.at or setting.pairs != "random" or getattr(row.method, "needs_network", False)
+        if row.method is not None and not elsewhere and not isinstance(row.method, InputsOnly):
+            rows.setdefault(repr(row.method), row)
+    return list(rows.values())
 
 
 def _target(shares):

@@ -4,10 +4,93 @@ import dataclasses
 
 import numpy as np
 
-from keras_mixup.zoo import atomic
-from keras_mixup.zoo.recipe import settings
+from keras_mixup.zoo import atomic, datasets, recipes
+from keras_mixup.zoo.recipe import for_row, settings
 
 SMOKE = "SMOKE TEST: two steps on generated data. These figures mean nothing."
+# What a task may score, the first one first in the table: heading, and digits.
+SCORES = {
+    "error": ("error (%)", 2),
+    "rmse": ("RMSE", 3),
+    "top5_error": ("top-5 (%)", 2),
+    "nll": ("NLL", 3),
+    "ece": ("ECE (%)", 2),
+    "mape": ("MAPE (%)", 2),
+    "mae": ("MAE", 3),
+}
+STAGES = {"median": "median of last 10", "best": "best epoch", "last": "last epoch"}
+# Settings that are a way to train, as a method is. Rows that differ in nothing else are compared with each other.
+TREATMENT = {
+    "label_smoothing": 0.0,
+    "input_noise": 0.0,
+    "dropout": 0.0,
+    "pairs": "random",
+    "unmixed_epochs": 0,
+    "door": "pipeline",
+    "at": "",
+}
+
+
+def comparisons(recipe, rows):
+    """Rows by what they are trained on and with: lists of rows of the same data, network and budget.
+
+    The first row of each list is the baseline of the others.
+    """
+    groups = {}
+    for row in rows:
+        same = for_row(recipe, row)
+        same = dataclasses.replace(same, **{key: value for key, value in TREATMENT.items() if hasattr(same, key)})
+        groups.setdefault(same, []).append(row)
+    return list(groups.values())
+
+
+def split_titles(titles):
+    """What titles begin with in common, up to a comma, and what is left of each."""
+    parts = [title.split(", ") for title in titles]
+    most = min(map(len, parts)) - 1
+    same = next((i for i in range(most) if len({part[i] for part in parts}) > 1), most)
+    return ", ".join(parts[0][:same]), [", ".join(part[same:]) for part in parts]
+
+
+def listing(recipe):
+    """The rows of a recipe for a reader, as lines: name, published figure, title, method and settings.
+
+    Rows of the same data, network and budget are listed together, under what they have in common.
+    """
+    papers = [{"published": row.published and dataclasses.asdict(row.published)} for row in recipe.rows]
+    marks = sources({"rows": papers})
+    figures = [_published(paper["published"], marks) for paper in papers]
+    widths = [max(map(len, column)) for column in ([row.name for row in recipe.rows], figures)]
+    figures = dict(zip([row.name for row in recipe.rows], figures, strict=True))
+    groups = comparisons(recipe, recipe.rows)
+    lines = []
+    for group in groups:
+        common, titles = (
+            split_titles([row.title for row in group]) if len(groups) > 1 else ("", [r.title for r in group])
+        )
+        shared = {key: value for key, value in group[0].settings.items() if key not in TREATMENT}
+        if len(groups) > 1:
+            lines += ["", f"  {common}: {_in_words(shared)}" if common else f"  {_in_words(shared)}"]
+        for row, title in zip(group, titles, strict=True):
+            details = [brief(row.method)] if row.method else []
+            own = {key: value for key, value in row.settings.items() if len(groups) == 1 or key not in shared}
+            details += [_in_words(own)] if own else []
+            paper = [f"{figures[row.name]:{widths[1]}}"] if marks else []
+            text = ": ".join([title, ", ".join(details)] if details else [title])
+            lines.append("  ".join(["", f"{row.name:{widths[0]}}", *paper, text]))
+    return [*lines, *([""] + legend({"rows": papers}) if marks else [])]
+
+
+def brief(method):
+    """A method as one would write it: without the arguments that are at their defaults."""
+    defaults = {field.name: field.default for field in dataclasses.fields(method)}
+    given = {name: getattr(method, name) for name in defaults if getattr(method, name) != defaults[name]}
+    given = {"alpha": method.alpha, **given} if "alpha" in defaults else given
+    return f"{type(method).__name__}({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+
+
+def _in_words(settings):
+    return ", ".join(f"{field}={_text(value)}" for field, value in settings.items())
 
 
 def table(recipe, found, smoke=False):
@@ -19,28 +102,37 @@ def table(recipe, found, smoke=False):
         smoke: Whether they are trials on generated data.
 
     Returns:
-        A dict that JSON can hold: the recipe's settings; for each row `n` and, for error, NLL, ECE and seconds, the
-        mean, the standard deviation (over n - 1; None for a single run) and the value of each seed; and where the
-        figures come from. `against_first` is the difference in error to the first row, seed by seed.
+        A dict that JSON can hold: the recipe's settings; for each row `n` and, for every score, seconds and examples
+        per second, the mean, the standard deviation (over n - 1; None for a single run) and the value of each seed; and
+        where the figures come from. `baseline` names the row that a row is compared with (None: it is one itself), and
+        `against_baseline` is the difference in the headline score, seed by seed.
     """
-    rows, baseline = [], None
+    baselines = {row.name: group[0].name for group in comparisons(recipe, recipe.rows) for row in group}
+    rows, scores = [], {}
     for row in recipe.rows:
         results = [result for result, _ in found.get(row.name, [])]
         if not results:
             continue
-        errors = {result["seed"]: result["error"] for result in results}
-        if row is recipe.rows[0]:
-            baseline = errors
-        shared = [seed for seed in errors if baseline and row is not recipe.rows[0] and seed in baseline]
+        source = datasets.get(for_row(recipe, row).dataset)
+        headline, baseline = source.task.headline, baselines[row.name]
+        stages = [f"{stage}_{headline}" for stage in STAGES]
+        kept = [key for key in (*SCORES, *stages, "seconds", "examples_per_second") if key in results[0]]
+        top5 = len(source.classes) > 10 or (row.published and row.published.top5 is not None)
+        scores |= {key: None for key in SCORES if key in kept and (key != "top5_error" or top5)}
+        reference = {result["seed"]: result[headline] for result, _ in found.get(baseline, [])}
+        against = [r[headline] - reference[r["seed"]] for r in results if r["seed"] in reference]
         rows.append(
             {
                 "name": row.name,
                 "title": row.title,
                 "method": row.method and {"name": type(row.method).__name__, **row.method.get_config()},
+                "settings": dict(row.settings),
+                "headline": headline,
                 "n": len(results),
                 "seeds": [result["seed"] for result in results],
-                **{key: statistics([r[key] for r in results]) for key in ("error", "nll", "ece", "seconds")},
-                "against_first": statistics([errors[s] - baseline[s] for s in shared]) if shared else None,
+                **{key: statistics([result[key] for result in results]) for key in kept},
+                "baseline": None if baseline == row.name else baseline,
+                "against_baseline": statistics(against) if against and baseline != row.name else None,
                 "published": row.published and dataclasses.asdict(row.published),
             }
         )
@@ -50,10 +142,22 @@ def table(recipe, found, smoke=False):
         "smoke": smoke,
         "dataset": recipe.dataset,
         "network": recipe.network,
+        "score": recipe.score,
+        "scores": [key for key in SCORES if key in scores],
         "settings": settings(recipe),
+        "changed": {} if smoke else changes(recipe),
         "rows": rows,
         **origin(found),
     }
+
+
+def changes(recipe):
+    """The settings in which a recipe is not as its file has it, with the file's values."""
+    if recipe.name not in recipes.names():
+        return {}
+    original = recipes.get(recipe.name)
+    fields = [field for field in recipe.ranges if field != "seeds"]
+    return {field: getattr(original, field) for field in fields if getattr(original, field) != getattr(recipe, field)}
 
 
 def origin(found):
@@ -76,28 +180,71 @@ def statistics(values):
 def cells(table):
     """The table as text: the headings, then a list of strings for each row.
 
-    A column of published figures appears only if a row has one, and names its source and tag in every cell.
+    Columns that would be empty, or that say what another one does, are left out.
     """
-    baseline = table["rows"][0]["title"] if table["rows"] else ""
-    header = ["", "n", "error (%)", f"minus {baseline}", "NLL", "ECE (%)", "s/run"]
-    published = any(row["published"] for row in table["rows"])
-    lines = []
-    for row in table["rows"]:
-        lines.append(
-            [
-                row["title"],
-                str(row["n"]),
-                spread(row["error"], 2),
-                spread(row["against_first"], 2, sign="+"),
-                spread(row["nll"], 3),
-                spread(row["ece"], 2),
-                f"{row['seconds']['mean']:.1f}",
-            ]
-        )
-        if published:
-            paper = row["published"]
-            lines[-1].append(f"{paper['error']} ({paper['source']}; {paper['tag']})" if paper else "")
-    return header + ["published error (%)"] * published, lines
+    rows, marks = table["rows"], sources(table)
+    headlines = list(dict.fromkeys(row["headline"] for row in rows))
+    several = len(_baselines(table)) > 1
+    columns = [("n", lambda row: str(row["n"]))]
+    for key in headlines:
+        heading, digits = SCORES[key]
+        columns.append((_headline(heading, table["score"]), _score(key, digits)))
+        if any(row["against_baseline"] for row in rows if row["headline"] == key):
+            columns.append((_minus(table), _score("against_baseline", digits, "+")))
+        if table["score"] != "last":
+            name = heading.split(" (")[0]
+            others = [stage for stage in ("best", "last") if stage != table["score"]]
+            columns += [(heading.replace(name, stage), _score(f"{stage}_{key}", digits)) for stage in others]
+    columns += [(SCORES[key][0], _score(key, SCORES[key][1])) for key in table["scores"] if key not in headlines]
+    columns.append(("s/run", lambda row: f"{row['seconds']['mean']:.1f}"))
+    if several and all("examples_per_second" in row for row in rows):
+        columns.append(("examples/s", lambda row: f"{row['examples_per_second']['mean']:,.0f}"))
+    if marks:
+        columns.append(("published", lambda row: _published(row["published"], marks)))
+    return ["", *(heading for heading, _ in columns)], [
+        [row["title"], *(cell(row) for _, cell in columns)] for row in rows
+    ]
+
+
+def _score(key, digits, sign=""):
+    return lambda row: spread(row.get(key), digits, sign)
+
+
+def _headline(heading, score):
+    """The heading of the first score: of which epoch it is, unless of the last."""
+    if score == "last":
+        return heading
+    name, *unit = heading.split(" (")
+    return f"{name}, {STAGES[score]}" + "".join(f" ({part}" for part in unit)
+
+
+def _baselines(table):
+    return [row for row in table["rows"] if row["baseline"] is None]
+
+
+def _minus(table):
+    titles = {row["title"] for row in table["rows"] if row["baseline"] is None}
+    return f"minus {titles.pop()}" if len(titles) == 1 else "minus baseline"
+
+
+def sources(table):
+    """The sources of the published figures, with how far each was verified: a number for each, and how many digits."""
+    found = [row["published"] for row in table["rows"] if row.get("published")]
+    digits = {}
+    for paper in found:
+        decimals = len(str(paper["error"]).partition(".")[2])
+        digits[paper["source"]] = max(decimals, digits.get(paper["source"], 0))
+    keys = dict.fromkeys((paper["source"], paper["tag"]) for paper in found)
+    return {key: (number, digits[key[0]]) for number, key in enumerate(keys, start=1)}
+
+
+def _published(paper, marks):
+    if paper is None:
+        return ""
+    number, digits = marks[paper["source"], paper["tag"]]
+    text = f"{paper['error']:.{digits}f}" + (f" ± {paper['std']}" if paper["std"] is not None else "")
+    text += f", top-5 {paper['top5']:.{digits}f}" if paper["top5"] is not None else ""
+    return f"{text}{'?' * (paper['tag'] != 'verified')} [{number}]"
 
 
 def spread(statistic, digits, sign=""):
@@ -110,14 +257,49 @@ def spread(statistic, digits, sign=""):
 
 def notes(table):
     """What a reader needs to know to trust the table: settings, meaning of the columns, origin."""
-    settings = ", ".join(f"{key}={value}" for key, value in table["settings"].items())
-    lines = [
-        f"Data set {table['dataset']}, network {table['network']}, {settings}.",
-        "Mean ± standard deviation over n seeds of the scores on the test set after the last epoch; the difference to "
-        "the first row is taken seed by seed (same split, same initial weights). NLL in nats; ECE with 15 equal-width "
-        "bins.",
+    return [
+        *(line for line in (_settings(table), _changed(table), _meaning(table)) if line),
+        *legend(table),
+        *machines(table),
     ]
-    return lines + machines(table)
+
+
+def _settings(table):
+    differing = list(dict.fromkeys(field for row in table["rows"] for field in row["settings"]))
+    shared = {"dataset": table["dataset"], "network": table["network"], **table["settings"]}
+    listed = _in_words({field: value for field, value in shared.items() if field not in differing})
+    return f"{listed}{'; rows differ in ' * bool(differing)}{', '.join(differing)}."
+
+
+def _changed(table):
+    if not table["changed"]:
+        return ""
+    values = [f"{field} (there {_text(value)})" for field, value in table["changed"].items()]
+    return f"Not as in the recipe: {', '.join(values)}."
+
+
+def _meaning(table):
+    text = "Mean ± standard deviation over n seeds of the scores on the test set after the last epoch"
+    if table["score"] != "last":
+        text += f"; the first score is that of the {STAGES[table['score']]}"
+    if any(row["against_baseline"] for row in table["rows"]):
+        which = "first row of the same data, network and budget" if len(_baselines(table)) > 1 else "first row"
+        text += f"; the difference to the {which} is taken seed by seed (same split, same initial weights)"
+    units = {"nll": "NLL in nats", "ece": "ECE with 15 equal-width bins"}
+    return (
+        ". ".join([text, "; ".join(unit for key, unit in units.items() if key in table["scores"])]).rstrip(". ") + "."
+    )
+
+
+def legend(table):
+    """Whose the published figures are, in lines."""
+    lines = [f"[{number}] {source}; {tag}." for (source, tag), (number, _) in sources(table).items()]
+    meaning = "Published figures are not ours; ? marks those that were not read at their source."
+    return [meaning, *lines] if lines else []
+
+
+def _text(value):
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def machines(table):
@@ -154,9 +336,13 @@ def show(table, console, cells=cells):
     header, lines = cells(table)
     grid = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     for i, heading in enumerate(header):
-        grid.add_column(heading, justify="right" if i else "left", no_wrap=i < 7)
+        # Headings and titles may take two lines, figures may not.
+        widest = max((len(line[i]) for line in lines), default=0)
+        grid.add_column(heading, justify="right" if i else "left", min_width=widest if i else None)
     for line in lines:
         grid.add_row(*line)
     if table["smoke"]:
         console.print(SMOKE, style="bold")
     console.print(grid)
+    for line in legend(table):
+        console.print(line, markup=False, highlight=False)

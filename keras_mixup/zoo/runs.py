@@ -2,23 +2,34 @@
 
     OUT/ROW/seed0/config.json    what was asked for
                   history.json   one record per epoch (of a GAN: per look at it)
-                  ...            what else the recipe keeps, such as samples
+                  ...            what else the recipe keeps, such as checkpoints, samples, the trained network
                   result.json    the scores; written last, so a folder without it is an interrupted run
 
 What is finished stays: it is skipped when asked for again, and never overwritten. One OUT holds one configuration.
+Several processes may work on one OUT: each run is made by one of them.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import json
 import pathlib
+import sys
 import tempfile
+from typing import Any, NamedTuple
 
-from keras_mixup.zoo import atomic, datasets
+from keras_mixup.zoo import atomic, checkpoints, datasets
 from keras_mixup.zoo.datasets import generated
+from keras_mixup.zoo.engine import Engine
 from keras_mixup.zoo.errors import UserError
+from keras_mixup.zoo.recipe import for_row
 
 SMOKE_STEPS = 2
+SMOKE_BATCH = 8
+
+
+class Busy(Exception):
+    """Another process is making this run."""
 
 
 def study(recipe):
@@ -27,8 +38,14 @@ def study(recipe):
 
 
 def smoke_recipe(recipe):
-    """The same recipe cut down to two steps of every row."""
-    return dataclasses.replace(recipe, train_size=SMOKE_STEPS * recipe.batch_size, epochs=1, seeds=1)
+    """The same recipe cut down to two small steps of every row, both of them mixed."""
+    size = min(recipe.batch_size, SMOKE_BATCH)
+    small = {"train_size": SMOKE_STEPS * size, "batch_size": size, "epochs": 1, "unmixed_epochs": 0}
+    rows = [
+        dataclasses.replace(row, settings={key: value for key, value in row.settings.items() if key not in small})
+        for row in recipe.rows
+    ]
+    return dataclasses.replace(recipe, rows=tuple(rows), seeds=1, **small)
 
 
 def plan(recipe, rows):
@@ -49,7 +66,7 @@ def config(recipe, row, seed, smoke=False):
     import keras
 
     method = row.method and {"name": type(row.method).__name__, **row.method.get_config()}
-    settings = dataclasses.asdict(recipe)
+    settings = dataclasses.asdict(for_row(recipe, row))
     for field in ("name", "title", "rows", "seeds"):
         del settings[field]
     return json.loads(
@@ -68,7 +85,7 @@ def config(recipe, row, seed, smoke=False):
 
 
 def check_out(recipe, out, smoke=False):
-    """Make sure that OUT can be written and that nothing finished in it was run otherwise.
+    """Make sure that OUT can be written and that nothing in it, finished or interrupted, was run otherwise.
 
     Raises:
         UserError: If not.
@@ -81,12 +98,13 @@ def check_out(recipe, out, smoke=False):
             f"`--out` should be a folder that can be written. Received: --out={out} ({error.strerror})."
         ) from None
     for row in [] if smoke else recipe.rows:  # a smoke test has no result to lose
-        for seed, where in _finished(out, row):
+        for seed, where in _kept(out, row):
             then, now = _read(where / "config.json"), config(recipe, row, seed)
             changed = [key for key in now if then.get(key) != now[key]]
             if changed:
+                kind = "finished" if is_finished(out, row, seed) else "interrupted"
                 raise UserError(
-                    f"`--out` should be another folder: the finished run {where} has "
+                    f"`--out` should be another folder: the {kind} run {where} has "
                     f"{', '.join(f'{key}={then.get(key)}' for key in changed)}, and you ask for "
                     f"{', '.join(f'{key}={now[key]}' for key in changed)}. Received: --out={out}."
                 )
@@ -97,8 +115,14 @@ def is_finished(out, row, seed):
     return (folder(out, row, seed) / "result.json").exists()
 
 
-def run(recipe, row, seed, data, out, smoke=False, on_record=lambda record: None):
-    """Make one run and write its folder.
+def to_stderr(line, passing=False):
+    """Print what a run reports, but for what is soon out of date."""
+    if not passing:
+        print(line, file=sys.stderr, flush=True)
+
+
+def run(recipe, row, seed, data, out, smoke=False, on_record=lambda *records: None, engine=None, report=to_stderr):
+    """Make one run, or what is left of it, and write its folder.
 
     Args:
         recipe: A `Recipe`.
@@ -107,34 +131,86 @@ def run(recipe, row, seed, data, out, smoke=False, on_record=lambda record: None
         data: What the study's `load` gave for that seed; for a classifier the training and the test split.
         out: The folder of the recipe's runs.
         smoke: Whether this is a trial on generated data.
-        on_record: Called with the record of each epoch, or of each look at a GAN.
+        on_record: Called with the record of each epoch, or of each look at a GAN; at first with those before an
+            interruption, all at once.
+        engine: An `Engine`: on what devices; by default on one.
+        report: As for `keras_mixup.zoo.train.train`.
 
     Returns:
         What `result.json` holds.
+
+    Raises:
+        Busy: If another process is making this run.
     """
     from keras_mixup.zoo.environment import environment
 
-    where = folder(out, row, seed)
-    atomic.write(where / "config.json", config(recipe, row, seed, smoke))
-    history = []
+    where, engine = folder(out, row, seed), engine or Engine()
+    with _alone(where) if engine.chief else contextlib.nullcontext():
+        if is_finished(out, row, seed) and not smoke:  # by another process, since the caller looked
+            return _read(where / "result.json")
+        if engine.chief:
+            atomic.sweep(where)
+            if smoke:
+                checkpoints.remove(where)
+        history = []
 
-    def keep(record):
-        history.append(record)
-        atomic.write(where / "history.json", history)
-        on_record(record)
+        def write(name, content):
+            if engine.chief:
+                atomic.write(where / name, content)
 
-    scores = study(recipe).train(recipe, row, seed, data, keep, where)
-    result = {"seed": seed, **scores, "environment": environment()}
-    atomic.write(where / "result.json", result)
-    return result
+        def keep(*records):
+            history.extend(records)
+            write("history.json", history)
+            on_record(*records)
+
+        write("config.json", config(recipe, row, seed, smoke))
+        scores = study(recipe).train(recipe, row, seed, data, keep, where, engine, report)
+        result = {"seed": seed, **scores, "environment": environment()}
+        write("result.json", result)
+        if engine.chief:
+            checkpoints.remove(where)
+        return result
 
 
-def load(recipe, seed, data_dir=None, smoke=False):
-    """The training and the test split of a seed, the same for every row."""
-    source = datasets.get(recipe.dataset)
+@contextlib.contextmanager
+def _alone(where):
+    """Keep other processes out of a run's folder; the system lets them in if this one dies."""
+    import filelock
+
+    lock = filelock.FileLock(where / ".lock", blocking=False)
+    with atomic.writable(where):
+        where.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise Busy(str(where)) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class Data(NamedTuple):
+    """What a run learns from: the `Source`, and its training and test split."""
+
+    source: datasets.Source
+    training: Any
+    test: Any
+
+
+def load(recipe, row, seed, data_dir=None, smoke=False):
+    """The data of a seed, the same for every row that names no data of its own."""
+    recipe = for_row(recipe, row)
     if smoke:
-        return generated.load(source, recipe.train_size, recipe.batch_size, seed)
-    return source.load(recipe.train_size, seed, data_dir)
+        source = datasets.get(recipe.dataset)
+        return Data(source, *generated.load(source, recipe.train_size, recipe.batch_size, seed))
+    source = datasets.get(recipe.dataset, data_dir)
+    return Data(source, *source.load(recipe.train_size, seed, data_dir))
+
+
+def same_data(row, other):
+    """Whether two rows of a recipe learn from the same examples."""
+    return all(row.settings.get(field) == other.settings.get(field) for field in ("dataset", "train_size"))
 
 
 def collect(recipe, out):
@@ -152,8 +228,15 @@ def collect(recipe, out):
 
 
 def _finished(out, row):
-    found = (pathlib.Path(out) / row.name).glob("seed*/result.json")
-    return sorted((int(path.parent.name.removeprefix("seed")), path.parent) for path in found)
+    """The seeds and folders of finished runs."""
+    return [(seed, where) for seed, where in _kept(out, row) if (where / "result.json").exists()]
+
+
+def _kept(out, row):
+    """The seeds and folders of runs that are finished, or can be continued."""
+    found = (path.parent for path in (pathlib.Path(out) / row.name).glob("seed*/config.json"))
+    kept = [where for where in found if (where / "result.json").exists() or checkpoints.paths(where)]
+    return sorted((int(where.name.removeprefix("seed")), where) for where in kept)
 
 
 def _read(path):

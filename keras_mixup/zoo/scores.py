@@ -3,9 +3,13 @@
 import numpy as np
 
 
-def error(logits, labels):
-    """Share of the examples whose largest logit is not the label's, in percent."""
-    return 100.0 * float(np.mean(np.argmax(logits, axis=1) != labels))
+def error(logits, labels, top=1):
+    """Share of the examples whose label's logit is not among the `top` largest, in percent.
+
+    Of equal logits, those of the lower classes count as larger, as `argmax` has it.
+    """
+    ranked = np.argsort(-np.asarray(logits), axis=1, kind="stable")[:, :top]
+    return 100.0 * float(np.mean(np.all(ranked != np.asarray(labels)[:, None], axis=1)))
 
 
 def nll(logits, labels):

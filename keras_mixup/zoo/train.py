@@ -1,125 +1,183 @@
 """The training loop: one row of a recipe, one seed. The only one in the zoo."""
 
+import contextlib
 import math
+import statistics
 import time
 
-from keras_mixup.zoo import networks, scores
+from keras_mixup.zoo import atomic, checkpoints, networks, optimizers
 from keras_mixup.zoo.errors import UserError
+from keras_mixup.zoo.inputs import test_batches, training_batches
+from keras_mixup.zoo.recipe import for_row
 
 TEST_BATCH = 500
+MEDIAN_OF = 10
+NETWORK = "network.keras"
 
 
-def train(recipe, row, seed, source, splits, on_epoch):
-    """Train a network and test it.
+def train(recipe, row, seed, data, on_epoch, folder, engine, report):
+    """Train a network and test it, from the last complete epoch on if there is one.
 
     Rows of one recipe that share a seed start from the same weights and see the same examples in the same order, so
     their difference is due to the row. The seeds of Python, NumPy and the backend are set: this is a program, and
-    repeats itself exactly on the same machine.
+    repeats itself exactly on the same machine, whether or not it was interrupted between.
 
     Args:
         recipe: A `Recipe`.
         row: One of its rows.
         seed: An int >= 0.
-        source: The `Source` of the data.
-        splits: The training and the test split, as `source.load` gives them.
-        on_epoch: Called after each epoch with its record: `epoch` from 1, `loss` (on mixed examples, where the row
-            mixes; so not comparable between rows), `test_error` in percent, `test_nll`.
+        data: The source and its training and test split: see `runs.load`.
+        on_epoch: Called with the record of each epoch, and first with those before an interruption all at once:
+            `epoch` from 1, `loss` (on mixed examples, where the row mixes; so not comparable between rows), `seconds`
+            and `examples_per_second` of training, and `test_error`, `test_nll` and the other scores of the task.
+        folder: The run's folder; checkpoints and the trained network, `network.keras`, go there.
+        engine: An `Engine`: on what devices to train.
+        report: Called with lines of text for the user; as `report(line, passing=True)` with where training stands, about
+            every second.
 
     Returns:
-        The scores of the trained network on the test split: a dict of `error`, `nll`, `ece`, and `seconds`, the wall
-        time.
+        The scores of the trained network on the test split, those of the task. Its headline score is also there as
+        `last_...`, `best_...` and `median_...`, of the last ten epochs, and `recipe.score` says which of them it is.
+        `seconds` is the time of training, and `examples_per_second` the median over all epochs but the first, which
+        compiles.
 
     Raises:
         UserError: If the loss is no longer finite.
     """
     import keras
-    import numpy as np
 
-    start = time.perf_counter()
-    training, test = splits
+    recipe = for_row(recipe, row)
+    source, training, test = data
+    steps = math.ceil(len(training) / recipe.batch_size)
     keras.utils.set_random_seed(seed)
-    model = networks.get(recipe.network)(source.shape, len(source.classes))
-    steps = recipe.epochs * math.ceil(int(training.cardinality()) / recipe.batch_size)
-    model.compile(
-        keras.optimizers.SGD(
-            keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps),
-            momentum=0.9,
-            nesterov=True,
-            weight_decay=recipe.weight_decay,
-        ),
-        keras.losses.CategoricalCrossentropy(from_logits=True),
-        jit_compile=_jit_compile(),
-    )
-
-    batches = list(_standardised(test, source).batch(TEST_BATCH).as_numpy_iterator())
-    labels = np.concatenate([targets.argmax(axis=1) for _, targets in batches])
-
-    def test_logits():
-        return np.concatenate([model.predict_on_batch(images) for images, _ in batches])
-
-    def end_of_epoch(epoch, logs):
-        if not math.isfinite(logs["loss"]):
-            raise UserError(
-                f"`learning_rate` should be small enough for training to converge: the loss of {row.name}, "
-                f"seed {seed}, is {logs['loss']} after epoch {epoch + 1}. "
-                f"Received: learning_rate={recipe.learning_rate}."
-            )
-        logits = test_logits()
-        on_epoch(
-            {
-                "epoch": epoch + 1,
-                "loss": float(logs["loss"]),
-                "test_error": scores.error(logits, labels),
-                "test_nll": scores.nll(logits, labels),
-            }
+    with _policy(recipe.precision), engine.scope():
+        network, model = build(recipe, row.method, seed, source)
+        model.compile(
+            optimizers.build(recipe, steps),
+            source.task.loss(),
+            jit_compile=engine.jit_compile(recipe.jit),
         )
+        model.optimizer.build(model.trainable_variables)
+        history = checkpoints.restore(folder, model, report)
+        if history:
+            report(f"resumed at epoch {len(history) + 1}" if len(history) < recipe.epochs else "resumed at the end")
+            on_epoch(*history)
 
-    model.fit(
-        training_batches(training, recipe, row, seed, source),
-        epochs=recipe.epochs,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=end_of_epoch)],
-        shuffle=False,  # the data set shuffles itself; Keras would warn that it does not
-        verbose=0,
-    )
-    logits = test_logits()
+        features, labels = test_batches(test, source, TEST_BATCH)
+
+        def scores():
+            with _averaged(model) if recipe.ema else contextlib.nullcontext():
+                return source.task.scores(engine.predict(model, features)[: len(labels)], labels)
+
+        def end_of_epoch(epoch, loss, seconds):
+            if not math.isfinite(loss):
+                raise UserError(
+                    f"`learning_rate` should be small enough for training to converge: the loss of {row.name}, "
+                    f"seed {seed}, is {loss} after epoch {epoch + 1}. Received: learning_rate={recipe.learning_rate}."
+                )
+            record = {"epoch": epoch + 1, "loss": loss, "seconds": seconds}
+            record["examples_per_second"] = len(training) / seconds
+            record.update({f"test_{name}": value for name, value in scores().items()})
+            history.append(record)
+            if engine.chief:
+                checkpoints.save(folder, model, history)
+            on_epoch(record)
+
+        if len(history) < recipe.epochs:
+            batches = training_batches(training, source, recipe, _in_pipeline(recipe, row.method), seed, len(history))
+            engine.fit(model, batches, steps, len(history), recipe.epochs, _watch(end_of_epoch, recipe, steps, report))
+        elif recipe.ema:
+            model.optimizer.finalize_variable_values(model.trainable_variables)
+        if engine.chief:
+            with atomic.replacing(folder / NETWORK) as path:
+                network.save(path)
+    return summary(history, recipe, source.task)
+
+
+def build(recipe, method, seed, source):
+    """The network, and the model around it to train; the network has no optimiser and no loss, and is what to keep."""
+    import keras
+
+    from keras_mixup.model import MixupModel
+
+    options = {"dropout": recipe.dropout} if recipe.dropout else {}
+    network = networks.get(recipe.network)(source.shape, len(source.classes), **options)
+    if recipe.input_noise:
+        noise = keras.layers.GaussianNoise(recipe.input_noise)
+        network = keras.Sequential([keras.Input(source.shape), noise, network])
+    if method is None or _in_pipeline(recipe, method):
+        return network, keras.Model(network.input, network.output)
+    at = {"at": recipe.at} if recipe.at else {}
+    model = MixupModel(network, method, seed=seed, **at)
+    model.build(network.input_shape)
+    return network, model
+
+
+def summary(history, recipe, task):
+    """The scores of a run from the records of all its epochs: see `train`."""
+    headline, last = task.headline, history[-1]
+    values = [record[f"test_{headline}"] for record in history]
+    stages = {"last": values[-1], "best": min(values), "median": statistics.median(values[-MEDIAN_OF:])}
     return {
-        "error": scores.error(logits, labels),
-        "nll": scores.nll(logits, labels),
-        "ece": scores.ece(logits, labels),
-        "seconds": time.perf_counter() - start,
+        **{name.removeprefix("test_"): value for name, value in last.items() if name.startswith("test_")},
+        headline: stages[recipe.score],
+        **{f"{stage}_{headline}": value for stage, value in stages.items()},
+        "epochs": len(history),
+        "seconds": sum(record["seconds"] for record in history),
+        "examples_per_second": statistics.median(record["examples_per_second"] for record in history[1:] or history),
     }
 
 
-def training_batches(training, recipe, row, seed, source):
-    """The batches that a row trains on: standardised images and float32 target rows, shuffled anew in each epoch."""
-    import tensorflow as tf
-
-    from keras_mixup.pipeline import mix_with
-
-    dataset = _standardised(training, source).cache()
-    dataset = dataset.shuffle(int(training.cardinality()), seed=seed).batch(recipe.batch_size)
-    if row.method is not None:
-        dataset = dataset.apply(mix_with(row.method, seed=seed))
-    return dataset.prefetch(tf.data.AUTOTUNE)
+def _in_pipeline(recipe, method):
+    """The method, if the input pipeline mixes; None if the train step does, or nobody."""
+    by_model = recipe.door == "model" or recipe.at or getattr(method, "needs_network", False)
+    return None if by_model else method
 
 
-def _standardised(split, source):
-    import tensorflow as tf
-
-    def standardise(image, label):
-        image = (tf.cast(image, tf.float32) - source.mean) / source.deviation
-        return image, tf.one_hot(label, len(source.classes))
-
-    return split.map(standardise)
-
-
-def _jit_compile():
-    """XLA is Keras's default, but for small networks on a CPU TensorFlow's own kernels were four times as fast."""
+def _watch(end_of_epoch, recipe, steps, report):
+    """A callback that calls `end_of_epoch(epoch, loss, seconds)`, and reports within an epoch where it stands."""
     import keras
 
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
+    started = told = where = None
 
-        if not tf.config.list_physical_devices("GPU"):
-            return False
-    return "auto"
+    def begin(epoch, logs=None):
+        nonlocal started, told, where
+        started = told = time.perf_counter()
+        where = f"epoch {epoch + 1}/{recipe.epochs}"
+
+    def begin_step(step, logs=None):  # at its beginning, as Keras waits for the device before it calls at its end
+        nonlocal told
+        now = time.perf_counter()
+        if now - told > 1.0:
+            told = now
+            report(f"{where}, step {step + 1}/{steps}", passing=True)
+
+    def end(epoch, logs):
+        end_of_epoch(epoch, float(logs["loss"]), time.perf_counter() - started)
+
+    return keras.callbacks.LambdaCallback(on_epoch_begin=begin, on_train_batch_begin=begin_step, on_epoch_end=end)
+
+
+@contextlib.contextmanager
+def _averaged(model):
+    """The moving average of the weights in place of the weights."""
+    import keras
+
+    kept = [keras.ops.convert_to_numpy(variable.value) for variable in model.trainable_variables]
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    yield
+    for variable, value in zip(model.trainable_variables, kept, strict=True):
+        variable.assign(value)
+
+
+@contextlib.contextmanager
+def _policy(name):
+    """A global policy of Keras, for as long as the context is open."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

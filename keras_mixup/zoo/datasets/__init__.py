@@ -1,68 +1,42 @@
-"""The data sets, by name. `get(name).load(...)` gives a training and a test split as unbatched `tf.data`."""
+"""The data sets, by name: `get(name).load(...)` gives a training and a test split (see `splits.py`).
 
-import dataclasses
-from collections.abc import Callable
+    get(name, data_dir=None) -> Source
+    Source(shape, classes, needs, load, mean=0.0, deviation=1.0, task=Classification(), transform=None,
+           generate=None, at=None)
+        .load(train_size, seed, data_dir) -> (train, test)
+        .features(batch) -> what the network takes
 
-from keras_mixup.zoo.datasets import digits, prepared
+The shape and the classes of most sets are known beforehand. Some lie in the data, such as the class folders of an
+ImageNet: with its `data_dir`, `get` looks there; without, it gives the usual ones, which is enough for generated data.
+"""
 
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """A data set, before any of it is read.
-
-    Args:
-        shape: Of one image: height, width, channels.
-        classes: The class names, in the order of the labels.
-        mean: Mean of the pixels, in the units in which they are stored. With `deviation` it standardises the images.
-        deviation: Standard deviation of the pixels.
-        needs: The module that reads it and the name to install.
-        load: Function `(train_size, seed, data_dir) -> (train, test)`: two unbatched `tf.data.Dataset`s of an image and
-            an integer label, with known cardinality. The seed alone decides which examples are in `train`.
-    """
-
-    shape: tuple[int, int, int]
-    classes: tuple[str, ...]
-    mean: float
-    deviation: float
-    needs: tuple[str, str]
-    load: Callable
-
+from keras_mixup.zoo.datasets import digits, graphs, imagenet, prepared, speech
+from keras_mixup.zoo.datasets.source import Source  # noqa: F401
 
 _SOURCES = {
-    "digits": Source(
-        shape=(8, 8, 1),
-        classes=tuple("0123456789"),
-        mean=4.884,
-        deviation=6.017,
-        needs=("sklearn", "scikit-learn"),
-        load=digits.load,
-    ),
-    "fashion_mnist": Source(
-        shape=(28, 28, 1),
-        classes=(
-            "T-shirt/top",
-            "Trouser",
-            "Pullover",
-            "Dress",
-            "Coat",
-            "Sandal",
-            "Shirt",
-            "Sneaker",
-            "Bag",
-            "Ankle boot",
-        ),
-        mean=72.94,
-        deviation=90.02,
-        needs=("tensorflow_datasets", "tensorflow-datasets"),
-        load=prepared.loader("fashion_mnist"),
-    ),
+    **digits.SOURCES,
+    **prepared.SOURCES,
+    **imagenet.SOURCES,
+    **graphs.SOURCES,
+    **speech.SOURCES,
 }
 
+NAMES = tuple(_SOURCES)
 
-def get(name):
+
+def get(name, data_dir=None):
     """The source of that name.
+
+    Args:
+        name: One of `NAMES`.
+        data_dir: Where the data lies, to look there for what is known of some sets only then.
+
+    Returns:
+        A `Source`.
 
     Raises:
         KeyError: If there is none. Recipes name their data sets, users do not; so this is a bug in a recipe.
+        UserError: If the data should be looked at and is not as expected.
     """
-    return _SOURCES[name]
+    source = _SOURCES[name]
+    return source if source.at is None or data_dir is None else source.at(data_dir)

@@ -1,11 +1,12 @@
 """scikit-learn's digits: 1,797 real scans of 8 x 8 pixels with values 0 to 16, shipped with the package itself."""
 
+from keras_mixup.zoo.datasets.source import Source
+from keras_mixup.zoo.datasets.splits import Arrays
 from keras_mixup.zoo.errors import UserError
 
 
 def load(train_size, seed, data_dir=None):
     """Draw `train_size` images for training, stratified by class; the others are the test split."""
-    import tensorflow as tf
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -18,7 +19,16 @@ def load(train_size, seed, data_dir=None):
     train_x, test_x, train_y, test_y = train_test_split(
         images, labels, train_size=train_size, stratify=labels, random_state=seed
     )
-    return (
-        tf.data.Dataset.from_tensor_slices((train_x, train_y)),
-        tf.data.Dataset.from_tensor_slices((test_x, test_y)),
-    )
+    return Arrays(train_x, train_y), Arrays(test_x, test_y)
+
+
+SOURCES = {
+    "digits": Source(
+        shape=(8, 8, 1),
+        classes=tuple("0123456789"),
+        mean=4.884,
+        deviation=6.017,
+        needs=("sklearn", "scikit-learn"),
+        load=load,
+    ),
+}

@@ -8,12 +8,13 @@ import numpy as np
 EPOCHS = 4
 
 
-def features(network, training, source, batch_size=128):
+def features(network, images, labels, source, batch_size=128):
     """Train a classifier and return the function from images to what its last layer sees.
 
     Args:
         network: Function `(input_shape, classes) -> keras.Model`, with logits as its last layer.
-        training: A `tf.data.Dataset` of pairs of an image, in [-1, 1], and a label.
+        images: Array of images in [-1, 1].
+        labels: Their labels.
         source: The `Source` of the data.
         batch_size: Examples per step.
 
@@ -30,8 +31,7 @@ def features(network, training, source, batch_size=128):
         metrics=["accuracy"],
         jit_compile=False,
     )
-    batches = training.cache().shuffle(10_000, seed=0).batch(batch_size)
-    model.fit(batches, epochs=EPOCHS, shuffle=False, verbose=0)
+    model.fit(np.asarray(images), np.asarray(labels), batch_size, epochs=EPOCHS, verbose=0)
     inner = keras.Model(model.input, model.layers[-1].input)
 
     def extract(images):

@@ -13,6 +13,7 @@ from keras_mixup.zoo.recipe import settings
 
 PICTURES = ("samples.png", "curves.png")
 NO_PREVIEW = "gan_images mixes real images with generated ones, which a run makes; see samples.png of its results"
+ONE_DEVICE_ONLY = True
 JUDGED_SAMPLES = 2000
 KEPT_SAMPLES = 32
 COLUMNS = (("distance", "Frechet distance", 2), ("seconds", "s/run", 0))
@@ -46,11 +47,10 @@ def smoke(recipe):
     )
 
 
-def load(recipe, seed, data_dir, smoke):
+def load(recipe, row, seed, data_dir, smoke):
     """The real images of a seed, and the classifier that will judge."""
-    train, _ = runs.load(recipe, seed, data_dir, smoke)
-    images = np.stack([image for image, _ in _scaled(train).as_numpy_iterator()])
-    return Data(images, _judge(recipe.dataset, recipe.train_size, data_dir, smoke))
+    training = runs.load(recipe, row, seed, data_dir, smoke).training
+    return Data(_scaled(training.features), _judge(recipe.dataset, recipe.train_size, data_dir, smoke))
 
 
 @functools.lru_cache(maxsize=1)
@@ -60,22 +60,17 @@ def _judge(dataset, train_size, data_dir, smoke):
         train, test = datasets.generated.load(source, train_size, test_size, 0)
     else:
         train, test = source.load(train_size, 0, data_dir)
-    extract, model = frechet.features(networks.get("small_cnn"), _scaled(train), source)
-    images, labels = next(_scaled(test).batch(100_000).as_numpy_iterator())
+    extract, model = frechet.features(networks.get("small_cnn"), _scaled(train.features), train.labels, source)
+    images = _scaled(test.features)
     values = extract(images)
-    error = 100.0 * float(np.mean(model.predict(images, batch_size=500, verbose=0).argmax(axis=1) != labels))
+    error = 100.0 * float(np.mean(model.predict(images, batch_size=500, verbose=0).argmax(axis=1) != test.labels))
     half = min(JUDGED_SAMPLES, len(values) // 2)
     itself = frechet.distance(frechet.statistics(values[:half]), frechet.statistics(values[half:]))
     return Judge(extract, frechet.statistics(values), error, itself)
 
 
-def _scaled(split):
-    import tensorflow as tf
-
-    def scale(image, label):
-        return tf.clip_by_value(tf.cast(image, tf.float32) / 127.5 - 1.0, -1.0, 1.0), label
-
-    return split.map(scale)
+def _scaled(pixels):
+    return np.asarray(pixels, "float32") / 127.5 - 1.0
 
 
 def steps(recipe):
@@ -83,7 +78,7 @@ def steps(recipe):
     return len(training.looks(recipe.iterations))
 
 
-def train(recipe, row, seed, data, on_record, folder):
+def train(recipe, row, seed, data, on_record, folder, engine, report):
     """Train the GAN of a row, judging it now and then, and keep samples in `folder`."""
     import tensorflow as tf
 

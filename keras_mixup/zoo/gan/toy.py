@@ -12,6 +12,7 @@ from keras_mixup.zoo.recipe import settings
 
 PICTURES = ("samples.png", "curves.png")
 NO_PREVIEW = "gan_toy has no mixed labelled images to preview"
+ONE_DEVICE_ONLY = True
 KEPT_SAMPLES = 1000
 COLUMNS = (
     ("covered", "covered (%)", 1),
@@ -32,7 +33,7 @@ def smoke(recipe):
     return dataclasses.replace(recipe, iterations=10, batch_size=8, discriminator_steps=1, width=8, seeds=1)
 
 
-def load(recipe, seed, data_dir, smoke):
+def load(recipe, row, seed, data_dir, smoke):
     """Nothing: the data are drawn as they are needed."""
     return None
 
@@ -42,7 +43,7 @@ def steps(recipe):
     return len(training.looks(recipe.iterations))
 
 
-def train(recipe, row, seed, data, on_record, folder):
+def train(recipe, row, seed, data, on_record, folder, engine, report):
     """Train the GAN of a row, judging it now and then, and keep samples in `folder`."""
     name, kept = row.method.data, {}
 

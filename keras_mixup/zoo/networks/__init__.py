@@ -1,14 +1,49 @@
-"""The networks, by name: functions `(input_shape, classes) -> keras.Model` whose output is logits, one per class."""
+"""The networks, by name: functions `(shape, classes) -> keras.Model` whose output is logits, one per class.
 
-from keras_mixup.zoo.networks.small_cnn import small_cnn
+Shapes are those of one example. What other settings a network has is in its family's file.
+"""
 
-_NETWORKS = {"small_cnn": small_cnn}
+import functools
+import importlib
+
+# Of each: its file and function, and the settings that make it this member of its family.
+_NETWORKS = {
+    "gin": ("gin.gin", {}),
+    "lenet": ("lenet.lenet", {}),
+    "small_cnn": ("small_cnn.small_cnn", {}),
+    "vgg11": ("vgg.vgg11", {}),
+    "vgg13": ("vgg.vgg13", {}),
+    "preact_resnet18": ("preact_resnet.preact_resnet", {"depth": 18}),
+    "preact_resnet34": ("preact_resnet.preact_resnet", {"depth": 34}),
+    "preact_resnet50": ("preact_resnet.preact_resnet", {"depth": 50}),
+    "preact_resnet101": ("preact_resnet.preact_resnet", {"depth": 101}),
+    "wide_resnet10_1": ("wide_resnet.wide_resnet", {"depth": 10, "width": 1}),
+    "wide_resnet10_2_half": ("wide_resnet.wide_resnet", {"depth": 10, "width": 2, "stem_stride": 2}),
+    "wide_resnet16_1": ("wide_resnet.wide_resnet", {"depth": 16, "width": 1}),
+    "wide_resnet16_2": ("wide_resnet.wide_resnet", {"depth": 16, "width": 2}),
+    "wide_resnet28_2": ("wide_resnet.wide_resnet", {"depth": 28, "width": 2}),
+    "wide_resnet28_10": ("wide_resnet.wide_resnet", {"depth": 28, "width": 10}),
+    "mixmatch_resnet": ("wide_resnet.mixmatch_resnet", {}),
+    "densenet_bc100": ("densenet_bc.densenet_bc", {"depth": 100, "growth": 12}),
+    "densenet_bc190": ("densenet_bc.densenet_bc", {"depth": 190, "growth": 40}),
+    "resnext29_8x64d": ("resnext29.resnext29", {"cardinality": 8, "width": 64}),
+    "resnet50": ("resnet.resnet", {"depth": 50}),
+    "resnet101": ("resnet.resnet", {"depth": 101}),
+    "resnext50_32x4d": ("resnet.resnet", {"depth": 50, "cardinality": 32, "width": 4}),
+    "resnext101_32x4d": ("resnet.resnet", {"depth": 101, "cardinality": 32, "width": 4}),
+    "resnext101_64x4d": ("resnet.resnet", {"depth": 101, "cardinality": 64, "width": 4}),
+}
+
+NAMES = tuple(_NETWORKS)
 
 
 def get(name):
-    """The function that builds that network.
+    """The function that builds that network. Only the file of its family is imported.
 
     Raises:
         KeyError: If there is none. Recipes name their networks, users do not; so this is a bug in a recipe.
     """
-    return _NETWORKS[name]
+    path, settings = _NETWORKS[name]
+    module, function = path.split(".")
+    build = getattr(importlib.import_module(f"{__name__}.{module}"), function)
+    return functools.partial(build, **settings) if settings else build

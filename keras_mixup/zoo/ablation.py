@@ -1,0 +1,36 @@
+"""mixup without its mixed targets, as one half of the mixup paper's ablation has it."""
+
+from typing import Any
+
+from keras_mixup import ops
+from keras_mixup.methods import Mixup, method
+
+
+@method
+class InputsOnly:
+    """Mix inputs as mixup does; the target is that of the example with the larger weight.
+
+        x~ = weight * x + (1 - weight) * x[partner],    y~ = y if weight >= 1/2, else y[partner]
+
+    Args:
+        alpha: As for `keras_mixup.Mixup`.
+        per: As for `keras_mixup.Mixup`.
+
+    Reference:
+        mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 3.8.
+    """
+
+    alpha: Any = 1.0
+    per: str = "example"
+
+    cuts = False
+
+    @property
+    def mixes(self):
+        """Whether this method ever changes a batch."""
+        return Mixup(self.alpha, self.per).mixes
+
+    def draw(self, size, seed, targets=None, image_size=None):
+        """Draw as mixup does, but for the targets."""
+        draw = Mixup(self.alpha, self.per).draw(size, seed)
+        return draw._replace(target_weight=ops.of(draw.weight).cast(draw.weight >= 0.5, "float32"))

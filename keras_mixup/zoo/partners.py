@@ -1,0 +1,115 @@
+"""Partners from the whole training set, as the mixup paper's ablation has them: of the same class, or from nearby.
+
+    "random"                 whoever the method pairs within the batch: all classes, random pairs (AC + RP)
+    "same_class"             anyone of one's own class (SC + RP)
+    "neighbours"             one of the 200 nearest neighbours (AC + KNN)
+    "same_class_neighbours"  one of the 200 nearest neighbours of one's own class (SC + KNN, as SMOTE)
+
+Near means a small Euclidean distance between pixels; the paper does not say in what space it is measured.
+"""
+
+import functools
+
+import numpy as np
+
+from keras_mixup.pipeline import mix_with
+from keras_mixup.zoo.datasets.splits import Arrays
+from keras_mixup.zoo.errors import UserError
+
+NAMES = ("random", "same_class", "neighbours", "same_class_neighbours")
+NEIGHBOURS = 200
+
+
+def batches(split, recipe, seed):
+    """Batches of examples, followed by their partners: twice as many rows as the recipe's batches have.
+
+    Args:
+        split: The training split, in memory.
+        recipe: A `Recipe` whose `pairs` are not `"random"`.
+        seed: As for `split.batches`.
+
+    Returns:
+        A `tf.data.Dataset` of `(features, labels)`.
+    """
+    import tensorflow as tf
+
+    if not isinstance(split, Arrays):
+        raise UserError(
+            f"`pairs` should be random for data that is not held in memory. Received: pairs={recipe.pairs}."
+        )
+    found = candidates(split, recipe.pairs)
+    with tf.init_scope(), tf.device("cpu:0"):  # outside of the graph, in which a large constant does not fit
+        members, start, count = (tf.constant(part) for part in found)
+
+    def partner(rows, seed):
+        chosen = tf.random.stateless_uniform(tf.shape(rows), seed) * tf.cast(tf.gather(count, rows), tf.float32)
+        # float32 can round up to the count itself.
+        chosen = tf.minimum(tf.cast(chosen, tf.int32), tf.gather(count, rows) - 1)
+        return tf.gather(members, tf.gather(start, rows) + chosen)
+
+    return split.batches(recipe.batch_size, seed, recipe.augment, partner)
+
+
+def mix_halves(method, seed):
+    """A transformation for `Dataset.apply`: mix the first half of each batch with the second, row by row."""
+    return mix_with(_Halves(method), seed=seed)
+
+
+class _Halves:
+    """A method, but for its pairing."""
+
+    def __init__(self, method):
+        self.method, self.mixes, self.cuts = method, method.mixes, method.cuts
+
+    def draw(self, size, seed, targets=None, image_size=None):
+        import tensorflow as tf
+
+        half = size // 2
+        drawn = self.method.draw(half, seed, targets[:half], image_size)
+        if drawn.original is not None or len(drawn.partner.shape) > 1:
+            raise UserError(f"`pairs` should be random for methods but those of one partner. Received: {self.method}.")
+        return drawn._replace(partner=half + tf.range(half), original=tf.range(half))
+
+
+@functools.lru_cache(maxsize=2)
+def candidates(split, pairs):
+    """Who may be whose partner.
+
+    Args:
+        split: An `Arrays`.
+        pairs: One of `NAMES`, but `"random"`.
+
+    Returns:
+        Three int32 arrays `(members, start, count)`: the candidates of row `i` are
+        `members[start[i] : start[i] + count[i]]`. With `"same_class"` one may be one's own partner; else only where a
+        class has no other member.
+    """
+    labels = np.asarray(split.labels)
+    if pairs == "neighbours":
+        lists = list(_nearest(split, np.arange(len(labels))))
+    else:
+        classes = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
+        if pairs == "same_class":
+            start = np.cumsum([0, *map(len, classes)])[labels]
+            return _int32(np.concatenate(classes), start, np.bincount(labels)[labels])
+        lists = [None] * len(labels)
+        for rows in classes:
+            for row, nearest in zip(rows, _nearest(split, rows), strict=True):
+                lists[row] = nearest
+    count = np.array([len(one) for one in lists])
+    return _int32(np.concatenate(lists), np.cumsum(count) - count, count)
+
+
+def _nearest(split, rows):
+    """For each of these rows, its nearest neighbours among them."""
+    from sklearn.neighbors import NearestNeighbors
+
+    if len(rows) < 2:
+        return rows[:, None]
+    pixels = np.asarray(split.features)[rows].reshape(len(rows), -1).astype("float32")
+    found = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(rows) - 1), algorithm="brute").fit(pixels)
+    return rows[found.kneighbors(return_distance=False)]
+
+
+def _int32(*arrays):
+    return tuple(np.asarray(array, "int32") for array in arrays)

@@ -1,0 +1,58 @@
+"""CIFAR-10: ERM against mixup on three networks (mixup, section 3.2) and against MixupE on three (MixupE, table 1).
+
+Not run yet, so there are no results; `cifar10_small` is the small sibling for machines without a GPU.
+
+    keras-mixup run cifar10 --data-dir DIR --row preact18-erm preact18-mixup
+    keras-mixup run cifar10 --data-dir DIR --set precision=mixed_float16 --out runs/cifar10-half
+
+Data: CIFAR-10 of TensorFlow Datasets, prepared in DIR; all 50,000 training images.
+
+The first six rows are mixup's: alpha 1, one weight per batch; 200 epochs of SGD with momentum, batches of 128, 0.1
+divided by 10 after 100 and 150 epochs, weight decay 1e-4 on all weights; images padded by 4 and cropped, and flipped.
+WRN-28-10 divides after 60, 120 and 180, as its own paper does; that mixup's did so is from memory.
+
+The other nine are MixupE's: alpha 1, batches of 100, images padded by 2. The paper is silent on Nesterov momentum and
+on the rise of the learning rate from 0.01 over the first ten epochs; both are in its program, where the rise ends at
+0.11. Eta was chosen from 0.0001, 0.001, 0.01 and 0.1 for each network, and 0.001 was best for most: it is eta here. The
+program trains ERM with binary cross-entropy on softmax outputs; here all rows have cross-entropy.
+
+Both papers look at the test error in every epoch. mixup's programs report the median of the last ten, and so does this
+table in all rows; what MixupE reports is not known.
+"""
+
+from keras_mixup.zoo import papers
+from keras_mixup.zoo.papers import mixup_rows, mixupe_rows, mixupe_table1
+from keras_mixup.zoo.recipe import Recipe
+
+_LABEL = ", MixupE's budget"
+
+RECIPE = Recipe(
+    name="cifar10",
+    title="CIFAR-10: ERM against mixup and MixupE on five networks",
+    dataset="cifar10",
+    network="preact_resnet18",
+    rows=(
+        *mixup_rows("preact18", "preact_resnet18", (5.6, "from memory"), (4.2, "from memory")),
+        *mixup_rows("wrn28", "wide_resnet28_10", (3.8, "from memory"), (2.7, "from memory"), milestones=(60, 120, 180)),
+        *mixup_rows("densenet190", "densenet_bc190", (3.7, "from memory"), (2.7, "transcribed")),
+        *mixupe_rows(
+            "preact50", "preact_resnet50", *mixupe_table1((4.71, 0.062), (4.53, 0.041), (3.53, 0.047)), **papers.MIXUPE
+        ),
+        *mixupe_rows(
+            "preact101",
+            "preact_resnet101",
+            *mixupe_table1((4.21, 0.069), (4.43, 0.049), (3.35, 0.049)),
+            **papers.MIXUPE,
+        ),
+        *mixupe_rows(
+            "wrn28-b100",
+            "wide_resnet28_10",
+            *mixupe_table1((4.24, 0.101), (3.03, 0.091), (2.94, 0.048)),
+            label=_LABEL,
+            **papers.MIXUPE,
+        ),
+    ),
+    score="median",
+    seeds=5,
+    **papers.MIXUP,
+)

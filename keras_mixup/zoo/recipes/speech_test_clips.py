@@ -1,0 +1,38 @@
+"""The test clips of Speech Commands, split by speaker, LeNet: ERM against mixup and MixupE.
+
+Not run yet, so there are no results.
+
+    keras-mixup run speech_test_clips --data-dir DIR
+
+Data: the 4,890 clips of 12 classes that were published as the test set of version 0.02
+(http://download.tensorflow.org/data/speech_commands_test_set_v0.02.tar.gz): about 400 of each of ten words, of silence
+and of other words. DIR is the unpacked archive, or where they are prepared for TensorFlow Datasets under the name
+`speech_commands_test`. For each seed about four fifths of the speakers are trained on and the others tested on; no
+speaker is on both sides.
+
+Front end, network, batches, alpha and eta are those of `speech_commands` and `speech_mixupe`; the training set is a
+tenth of theirs, the task is another one and the budget is for a laptop, so no figure of a paper compares.
+"""
+
+from keras_mixup.methods import Mixup
+from keras_mixup.mixupe import MixupE
+from keras_mixup.zoo.recipe import Recipe, Row
+
+RECIPE = Recipe(
+    name="speech_test_clips",
+    title="Test clips of Speech Commands, LeNet: ERM against mixup and MixupE",
+    dataset="speech_commands_test",
+    network="lenet",
+    rows=(
+        Row("erm", "ERM"),
+        Row("mixup-0.1", "mixup, alpha 0.1", Mixup(alpha=0.1, per="batch")),
+        Row("mixup-0.2", "mixup, alpha 0.2", Mixup(alpha=0.2, per="batch")),
+        Row("mixupe", "MixupE, alpha 0.2, eta 0.01", MixupE(alpha=0.2, eta=0.01)),
+    ),
+    epochs=10,
+    batch_size=100,
+    optimizer="adam",
+    learning_rate=1e-3,
+    weight_decay=0.0,
+    seeds=3,
+)
