@@ -44,7 +44,7 @@ def restore(folder, model, report):
     variables = _variables(model)
     shapes = [tuple(variable.shape) for variable in variables]
     found = paths(folder)
-    for path, older in zip(found, [*found[1:], None], strict=True):
+    for path, older in itertools.zip_longest(found, found[1:]):
         try:
             history, values = _read(path)
             if [value.shape for value in values] != shapes:
