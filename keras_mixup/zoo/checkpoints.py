@@ -5,6 +5,7 @@
 A file is a NumPy archive without pickled objects; the archive keeps a checksum of each array.
 """
 
+import itertools
 import json
 
 import numpy as np
