@@ -10,6 +10,7 @@ import importlib
 _NETWORKS = {
     "gin": ("gin.gin", {}),
     "lenet": ("lenet.lenet", {}),
+    "mlp": ("mlp.mlp", {}),
     "small_cnn": ("small_cnn.small_cnn", {}),
     "vgg11": ("vgg.vgg11", {}),
     "vgg13": ("vgg.vgg13", {}),
@@ -32,6 +33,7 @@ _NETWORKS = {
     "resnext50_32x4d": ("resnet.resnet", {"depth": 50, "cardinality": 32, "width": 4}),
     "resnext101_32x4d": ("resnet.resnet", {"depth": 101, "cardinality": 32, "width": 4}),
     "resnext101_64x4d": ("resnet.resnet", {"depth": 101, "cardinality": 64, "width": 4}),
+    "vit_b16": ("vit.vit", {}),
 }
 
 NAMES = tuple(_NETWORKS)

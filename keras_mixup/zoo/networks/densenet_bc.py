@@ -12,8 +12,8 @@ def densenet_bc(shape, classes, depth, growth):
         output = [x, conv3x3(ReLU(BN(conv1x1(ReLU(BN(x))))))]
 
     The 1 x 1 convolution gives 4 `growth` channels, the 3 x 3 one `growth`. Between stages a 1 x 1 convolution keeps
-    half of the channels and pooling halves the image; this transition ends the stage. Convolutions are drawn as He et al.
-    propose, by the number of outputs, as in the authors' program.
+    half of the channels and pooling halves the image; this transition ends the stage. Convolutions are drawn as He et
+    al. propose, by the number of outputs, as in the authors' program.
 
     The outputs of all blocks are kept for the gradient, which needs much memory; depth 190 with a batch of 128 is made
     for large accelerators.

@@ -26,8 +26,9 @@ def convolution(x, filters, size, name, stride=1, groups=1, initializer=he):
         size: Height and width of the kernel, odd.
         name: Of the layer.
         stride: Of both axes.
-        groups: Groups of channels that see only each other. TensorFlow has no gradient of these on a CPU outside of
-            XLA; Keras compiles each such convolution for that reason, so that all backends and devices train them.
+        groups: Groups of channels that see only each other. Keras has XLA compile such a convolution, without which
+            TensorFlow has no gradient of it on a CPU; so all backends and devices train it. On a CPU it is slow: a step
+            of a 3 x 3 convolution of 128 channels took 50 times as long in 8 groups as in one, and 180 times in 32.
         initializer: A function that makes an initializer: one each, as one instance draws the same values each time.
     """
     padding = "same"
@@ -75,6 +76,6 @@ def blocks(repeats):
 
 
 def logits(x, classes, initializer=fan_in_uniform):
-    """Average over the image, then a dense layer. It computes in float32 whatever the policy: small differences count."""
+    """Average over the image, then a dense layer, in float32 whatever the policy."""
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     return layers.Dense(classes, kernel_initializer=initializer(), dtype="float32", name="logits")(x)

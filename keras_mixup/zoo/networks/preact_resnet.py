@@ -18,9 +18,9 @@ def preact_resnet(shape, classes, depth, dropout=0.0, stem_stride=None):
 
     Two forms of this network are published with mixup. This is the one that gave the figures of the ablation table for
     ERM and mixup (hongyi-zhang/mixup): the stem is a bare convolution, and the identity skip carries x. In the other
-    (facebookresearch/mixup-cifar10, its default) the stem ends with BN and ReLU, and the identity skip carries h. Neither
-    has a last BN and ReLU, which He et al. do have. So `"stem"` is a convolution's output, and `"stage1"` to `"stage4"`
-    are sums; a hidden layer mixed there is mixed on the skip as well.
+    (facebookresearch/mixup-cifar10, its default) the stem ends with BN and ReLU, and the identity skip carries h.
+    Neither has the last BN and ReLU of He et al. So the output of `"stem"` is a bare convolution's, and those of
+    `"stage1"` to `"stage4"` are sums; the ablation's "layer k" is the input of stage k, and layer 5 is `"stage4"`.
 
     Weights are drawn as that program does, with PyTorch's default, uniform of variance 1 / (3 fan_in); the bias starts
     at 0.
@@ -36,7 +36,8 @@ def preact_resnet(shape, classes, depth, dropout=0.0, stem_stride=None):
         A `keras.Model` whose layers `"stem"` and `"stage1"` to `"stage4"` give the outputs of these.
 
     Reference:
-        Identity Mappings in Deep Residual Networks (arXiv 1603.05027), figure 4e; mixup (arXiv 1710.09412), section 3.2.
+        Identity Mappings in Deep Residual Networks (arXiv 1603.05027), figure 4e; mixup (arXiv 1710.09412), sections
+        3.2 and 3.8.
     """
     if stem_stride is None:
         stem_stride = 2 if (shape[0] or 0) >= 64 else 1

@@ -32,15 +32,16 @@ def resnet(shape, classes, depth, cardinality=1, width=64):
         A `keras.Model` whose layers `"stem"` and `"stage1"` to `"stage4"` give the outputs of these.
 
     Reference:
-        Deep Residual Learning (arXiv 1512.03385), table 1; Aggregated Residual Transformations (arXiv 1611.05431), table
-        1; Accurate, Large Minibatch SGD (arXiv 1706.02677), section 5.1.
+        Deep Residual Learning (arXiv 1512.03385), table 1; Aggregated Residual Transformations (arXiv 1611.05431),
+        table 1; Accurate, Large Minibatch SGD (arXiv 1706.02677), section 5.1.
     """
     inputs = keras.Input(shape)
     x = parts.norm_relu(parts.convolution(inputs, 64, 7, "stem_conv", 2), "stem_norm")
     x = layers.ZeroPadding2D(1, name="stem_pad")(x)
     x = layers.MaxPooling2D(3, 2, name="stem")(x)
     for stage, stride, name, output in parts.blocks(_REPEATS[depth]):
-        x = bottleneck(x, cardinality * width << stage, 256 << stage, stride, cardinality, name, output, last_gamma="zeros")
+        inner, filters = cardinality * width << stage, 256 << stage
+        x = bottleneck(x, inner, filters, stride, cardinality, name, output, last_gamma="zeros")
     name = f"resnet{depth}" if cardinality == 1 else f"resnext{depth}_{cardinality}x{width}d"
     return keras.Model(inputs, parts.logits(x, classes, _small_normal), name=name)
 

@@ -12,15 +12,16 @@ def resnext29(shape, classes, cardinality, width):
 
         output = ReLU(x + BN(conv1x1(ReLU(BN(grouped3x3(ReLU(BN(conv1x1(x)))))))))
 
-    where x is replaced by the BN of a 1 x 1 convolution of x if the block changes the shape. Stages put out 256, 512 and
-    1024 channels. Convolutions are drawn as He et al. propose, by the number of outputs, as in the authors' program.
+    where x is replaced by the BN of a 1 x 1 convolution of x if the block changes the shape. Stages put out 256, 512
+    and 1024 channels. Convolutions are drawn as He et al. propose, by the number of outputs, as in the authors'
+    program.
 
     Args:
         shape: Height, width, channels.
         classes: Number of logits.
         cardinality: Number of groups.
-        width: Channels of each group in the first stage; doubled in each stage that follows. With 10 classes 8 groups of
-            64 channels make 34.4 million weights.
+        width: Channels of each group in the first stage; doubled in each stage that follows. With 10 classes 8 groups
+            of 64 channels make 34.4 million weights.
 
     Returns:
         A `keras.Model` whose layers `"stem"` and `"stage1"` to `"stage3"` give the outputs of these.

@@ -18,8 +18,8 @@ def wide_resnet(shape, classes, depth, width, dropout=0.0, stem_stride=1):
         shape: Height, width, channels.
         classes: Number of logits.
         depth: Number of convolutions on the longest way, 6n + 4: 28 has 4 blocks per stage, 16 has 2, 10 has 1.
-        width: Factor of the number of filters. With 10 classes WRN-28-10 has 36.5 million weights, WRN-28-2 1.5 million,
-            WRN-16-2 0.69 million, WRN-16-1 0.18 million and WRN-10-1 0.08 million.
+        width: Factor of the number of filters. With 10 classes WRN-28-10 has 36.5 million weights, WRN-28-2 1.5
+            million, WRN-16-2 0.69 million, WRN-16-1 0.18 million and WRN-10-1 0.08 million.
         dropout: Rate in [0, 1): one dropout in each block, between its convolutions.
         stem_stride: Stride of the stem; 2 quarters the work, for a laptop, and is not the paper's.
 
