@@ -12,7 +12,8 @@ from keras_mixup.zoo.train import NETWORK, TEST_BATCH
 def evaluate(folder, dataset=None, data_dir=None):
     """Test the network of a finished run.
 
-    If a data set has only some of the network's classes, only their logits are compared, as ImageNet-A is meant.
+    If another data set has examples of only some of the network's classes, as ImageNet-A has, only the logits of these
+    are compared.
 
     Args:
         folder: Of the run, such as `runs/cifar10/erm/seed0`.
@@ -38,17 +39,20 @@ def evaluate(folder, dataset=None, data_dir=None):
     if dataset is not None and dataset not in datasets.NAMES:
         raise UserError(f"`--data` should be one of: {', '.join(datasets.NAMES)}. Received: --data {dataset}.")
     name = dataset or config["dataset"]
-    trained_on = datasets.get(config["dataset"], data_dir if name == config["dataset"] else None)
-    source = trained_on if name == config["dataset"] else datasets.get(name, data_dir)
-    if not set(source.classes) <= set(trained_on.classes):
+    trained_on, source = (datasets.get(one, data_dir) for one in (config["dataset"], name))
+    if not set(source.classes) <= set(trained_on.classes) or source.shape != trained_on.shape:
         raise UserError(
-            f"`--data` should have the classes of {config['dataset']} or some of them. "
-            f"Received: --data {name}, with the classes {', '.join(source.classes[:5])}..."
+            f"`--data` should have the classes and the shape of {config['dataset']}, or some of its classes. Received: "
+            f"--data {name}, with the classes {', '.join(source.classes[:5])}, ... and the shape {source.shape}."
         )
     # The test split of some sets is what training leaves over.
-    _, test = source.load(config["train_size"] if name == config["dataset"] else 0, config["seed"], data_dir)
-    features, labels = test_batches(test, source, TEST_BATCH)
+    training, test = source.load(config["train_size"] if name == config["dataset"] else 0, config["seed"], data_dir)
+    if name == config["dataset"]:
+        trained_on = trained_on.fitted(training)
+    features = test_batches(test, trained_on, TEST_BATCH)  # standardised as the network knows it
     outputs = keras.models.load_model(folder / NETWORK, compile=False).predict(features, verbose=0)
-    if source.classes != trained_on.classes:
-        outputs = np.stack([outputs[:, trained_on.classes.index(one)] for one in source.classes], axis=1)
-    return name, len(labels), source.task.scores(outputs, labels)
+    if name == config["dataset"]:
+        return name, len(test), trained_on.task.scores(outputs, test.labels)
+    present, labels = np.unique(test.labels, return_inverse=True)
+    outputs = outputs[:, [trained_on.classes.index(source.classes[label]) for label in present]]
+    return name, len(test), trained_on.task.scores(outputs, labels)

@@ -1,6 +1,7 @@
 """The training loop: one row of a recipe, one seed. The only one in the zoo."""
 
 import contextlib
+import inspect
 import math
 import statistics
 import time
@@ -8,7 +9,7 @@ import time
 from keras_mixup.zoo import atomic, checkpoints, networks, optimizers
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.inputs import test_batches, training_batches
-from keras_mixup.zoo.recipe import for_row
+from keras_mixup.zoo.recipe import for_row, in_model
 
 TEST_BATCH = 500
 MEDIAN_OF = 10
@@ -32,8 +33,8 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
             and `examples_per_second` of training, and `test_error`, `test_nll` and the other scores of the task.
         folder: The run's folder; checkpoints and the trained network, `network.keras`, go there.
         engine: An `Engine`: on what devices to train.
-        report: Called with lines of text for the user; as `report(line, passing=True)` with where training stands, about
-            every second.
+        report: Called with lines of text for the user; as `report(line, passing=True)` with where training stands,
+            about every second.
 
     Returns:
         The scores of the trained network on the test split, those of the task. Its headline score is also there as
@@ -56,6 +57,7 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
             optimizers.build(recipe, steps),
             source.task.loss(),
             jit_compile=engine.jit_compile(recipe.jit),
+            steps_per_execution=_at_once(recipe, steps, engine),
         )
         model.optimizer.build(model.trainable_variables)
         history = checkpoints.restore(folder, model, report)
@@ -63,11 +65,11 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
             report(f"resumed at epoch {len(history) + 1}" if len(history) < recipe.epochs else "resumed at the end")
             on_epoch(*history)
 
-        features, labels = test_batches(test, source, TEST_BATCH)
+        features = test_batches(test, source, TEST_BATCH)
 
         def scores():
             with _averaged(model) if recipe.ema else contextlib.nullcontext():
-                return source.task.scores(engine.predict(model, features)[: len(labels)], labels)
+                return source.task.scores(engine.predict(model, features)[: len(test)], test.labels)
 
         def end_of_epoch(epoch, loss, seconds):
             if not math.isfinite(loss):
@@ -84,7 +86,8 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
             on_epoch(record)
 
         if len(history) < recipe.epochs:
-            batches = training_batches(training, source, recipe, _in_pipeline(recipe, row.method), seed, len(history))
+            method = None if in_model(recipe, row.method) else row.method
+            batches = training_batches(training, source, recipe, method, seed, len(history))
             engine.fit(model, batches, steps, len(history), recipe.epochs, _watch(end_of_epoch, recipe, steps, report))
         elif recipe.ema:
             model.optimizer.finalize_variable_values(model.trainable_variables)
@@ -100,12 +103,14 @@ def build(recipe, method, seed, source):
 
     from keras_mixup.model import MixupModel
 
-    options = {"dropout": recipe.dropout} if recipe.dropout else {}
-    network = networks.get(recipe.network)(source.shape, len(source.classes), **options)
+    make, options = networks.get(recipe.network), {"dropout": recipe.dropout} if recipe.dropout else {}
+    if options and "dropout" not in inspect.signature(make).parameters:
+        raise UserError(f"`dropout` should be 0 for {recipe.network}. Received: dropout={recipe.dropout}.")
+    network = make(source.shape, len(source.classes), **options)
     if recipe.input_noise:
-        noise = keras.layers.GaussianNoise(recipe.input_noise)
-        network = keras.Sequential([keras.Input(source.shape), noise, network])
-    if method is None or _in_pipeline(recipe, method):
+        inputs = keras.Input(source.shape)
+        network = keras.Model(inputs, network(keras.layers.GaussianNoise(recipe.input_noise)(inputs)))
+    if method is None or not in_model(recipe, method):
         return network, keras.Model(network.input, network.output)
     at = {"at": recipe.at} if recipe.at else {}
     model = MixupModel(network, method, seed=seed, **at)
@@ -128,10 +133,13 @@ def summary(history, recipe, task):
     }
 
 
-def _in_pipeline(recipe, method):
-    """The method, if the input pipeline mixes; None if the train step does, or nobody."""
-    by_model = recipe.door == "model" or recipe.at or getattr(method, "needs_network", False)
-    return None if by_model else method
+def _at_once(recipe, steps, engine):
+    """How many steps to make in one call: a divisor of those of an epoch, as Keras would go beyond it otherwise."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow" or engine.strategy is not None:
+        return 1
+    return max(n for n in range(1, recipe.steps_at_once + 1) if steps % n == 0)
 
 
 def _watch(end_of_epoch, recipe, steps, report):
@@ -163,7 +171,7 @@ def _averaged(model):
     """The moving average of the weights in place of the weights."""
     import keras
 
-    kept = [keras.ops.convert_to_numpy(variable.value) for variable in model.trainable_variables]
+    kept = [keras.ops.convert_to_tensor(variable) for variable in model.trainable_variables]
     model.optimizer.finalize_variable_values(model.trainable_variables)
     yield
     for variable, value in zip(model.trainable_variables, kept, strict=True):
