@@ -224,10 +224,14 @@ def _run(args):
 
     if not devices.chief:
         return
-    found = runs.collect(recipe, out)
-    table = study.table(recipe, found, args.smoke)
-    study.write(table, out)
-    study.draw(recipe, found, out, args.smoke)
+    with runs.alone(out, blocking=True):  # or a process that ended before us might write after us, and less
+        found = runs.collect(recipe, out)
+        if not found:
+            print("No run is finished yet.")
+            return
+        table = study.table(recipe, found, args.smoke)
+        study.write(table, out)
+        study.draw(recipe, found, out, args.smoke)
     study.show(table, console)
     print(f"Written: {out}/{', '.join(('table.json', 'table.md', *study.PICTURES))}")
 
@@ -238,7 +242,7 @@ def _make(recipe, todo, out, args, console, devices):
 
     study = runs.study(recipe)
     describe = functools.partial(study.progress, recipe)
-    with progress(console, len(todo), study.steps(recipe), describe, study.summary) as (step, finished):
+    with progress(console, len(todo), study.steps(recipe), describe, study.summary) as (step, report, finished):
         loaded = None
         for row, seed in todo:
             if loaded is None or loaded[1] != seed or not runs.same_data(loaded[0], row):
@@ -246,12 +250,12 @@ def _make(recipe, todo, out, args, console, devices):
             if study.NO_PREVIEW is None and devices.chief and not (out / "preview.png").exists():
                 study.preview(recipe, data, out / "preview.png", args.smoke)
             label = f"{row.name}, seed {seed}"
+            told = functools.partial(step, label), devices, functools.partial(report, label)
             try:
-                result = runs.run(recipe, row, seed, data, out, args.smoke, functools.partial(step, label), devices)
+                result = runs.run(recipe, row, seed, data, out, args.smoke, *told)
             except runs.Busy:
-                console.print(f"{label}: left to the process that is making it", markup=False, highlight=False)
-            else:
-                finished(label, result)
+                result = None
+            finished(label, result)
 
 
 def _evaluate(args):
@@ -278,12 +282,7 @@ def _preview(args):
     name = "preview.png" if args.method is None else f"preview_{args.method}.png"
     path = pathlib.Path(args.out or f"runs/{recipe.name}/{name}").expanduser()
     data = study.load(recipe, recipe.rows[0], seed=0, data_dir=args.data_dir, smoke=False)
-    try:
-        study.preview(recipe, data, path)
-    except OSError as error:
-        raise UserError(
-            f"`--out` should be a file that can be written. Received: --out={path} ({error.strerror})."
-        ) from None
+    study.preview(recipe, data, path)
     print(f"Written: {path}")
 
 

@@ -6,7 +6,8 @@ import keras
 
 from keras_mixup import batch as batches
 from keras_mixup import weights
-from keras_mixup.manifold import HiddenDraws, ManifoldMixup, carry_masks, mix_output
+from keras_mixup.hidden import HiddenDraws, mix_inside
+from keras_mixup.manifold import ManifoldMixup
 from keras_mixup.methods import Mixup, adjustables
 from keras_mixup.mixupe import VARIANTS, MixupE, exact_derivative
 
@@ -26,17 +27,19 @@ class MixupModel(keras.Model):
     care: accuracy against a mixed target compares its larger half only; see `MixedAccuracy`. Validation metrics mean
     what they always mean.
 
-    With `at="name"` the output of that layer is mixed instead of the input. So words are mixed as embeddings, graphs as
-    readout vectors, and inputs may be anything the network takes: ids, ragged tensors, dicts of any shapes. The Keras
-    mask of the output follows the mix: a position counts if it counts in either example (of weight > 0). A mask that is
-    an input of its own does not. `ManifoldMixup` chooses among several layers.
+    With `at="name"` the output of that layer is mixed instead of the input, and the targets alike. So words are mixed
+    as embeddings, graphs as readout vectors, and inputs may be anything the network takes: ids, strings, ragged
+    tensors, dicts of any shapes. The Keras mask of the output goes with the mix: behind it a position counts if it
+    does so in either example (of weight > 0). A mask that is an input of its own stays the original's.
+    `ManifoldMixup` chooses among several layers.
 
     Args:
         network: A Keras model or layer; for a KerasHub task, give preprocessed data.
         method: How to mix: a number, for `Mixup(alpha)`, or an object such as `Mixup(0.2, per="batch")`, `CutMix()`,
             `ManifoldMixup(layers=("block1",))` or `MixupE(alpha=1.0, eta=1e-3)`.
         at: The name of the layer whose output is mixed, as in `layer.name`, wherever it is nested; None for the input.
-            The output's first axis must be the batch. Not for methods that cut images.
+            It returns a row for each example. Not for methods that cut images. In `MixupE(one_pass=True)` mixed and
+            clean rows go on from there in one batch of twice the size.
         num_classes: Number of classes of integer targets; they are trained, and evaluated, as float32 one-hot rows.
             Leave it out for targets that are floats already.
         pairs: If True, integer targets are mixed in pair form, for many classes; compile with `PairLoss`.
@@ -44,7 +47,7 @@ class MixupModel(keras.Model):
         **kwargs: `name`, `dtype` and the other arguments of `keras.Model`.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or (in `fit`) if a tensor cannot be mixed.
 
     Example:
 
@@ -55,6 +58,14 @@ class MixupModel(keras.Model):
     >>> history = model.fit(np.ones((8, 16)), np.arange(8) % 3, verbose=0)
     >>> tuple(model.predict(np.ones((2, 16)), verbose=0).shape)
     (2, 3)
+
+    Words, mixed as embeddings:
+
+    >>> embedding = keras.layers.Embedding(100, 8, mask_zero=True, name="embedding")
+    >>> reader = keras.Sequential([embedding, keras.layers.GlobalAveragePooling1D(), keras.layers.Dense(2)])
+    >>> model = MixupModel(reader, 0.2, at="embedding", num_classes=2)
+    >>> model.compile(optimizer="adam", loss=keras.losses.CategoricalCrossentropy(from_logits=True))
+    >>> history = model.fit(np.array([[5, 17, 0], [3, 0, 0]]), np.array([0, 1]), verbose=0)
 
     Reference:
         mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 2.
@@ -76,11 +87,7 @@ class MixupModel(keras.Model):
         self._adjustables = [adjustable.variable for adjustable in adjustables(self.method)]
         hidden = HiddenDraws(self.method, self._places())
         self._step = _Step(hidden)
-        for name in hidden.places:
-            if name is not None:
-                mix_output(network, name, hidden, "layers" if at is None else "at")
-        if hidden.places != (None,):
-            carry_masks(network, hidden)
+        mix_inside(network, hidden, "layers" if at is None else "at")
         if isinstance(self.method, MixupE):
             if pairs:
                 raise ValueError("`MixupE` needs target rows. Received: pairs=True. Give `num_classes=...` instead.")
@@ -110,7 +117,9 @@ class MixupModel(keras.Model):
 
     def call(self, inputs, training=None):
         # Handed on by hand: under JAX the trainer calls this method directly, without Keras' call context.
-        return self.network(inputs, training=training)
+        outputs = self.network(inputs, training=training)
+        self._step.hidden.check_visited()
+        return outputs
 
     def train_step(self, *args):
         # TensorFlow and torch call train_step(data); JAX calls train_step(state, data) and gets the new state back.
@@ -145,7 +154,7 @@ class MixupModel(keras.Model):
 
     def _penalty(self, x, y, logits, training):
         """MixupE's R on clean examples; `logits` None if they still have to be computed."""
-        self._step.hidden.at = {}
+        self._step.hidden.forget()  # clean examples go through the network unmixed
         q = None
         if VARIANTS[self.method.variant].exact:
             q = exact_derivative(self.network, x, y, self.method.x_mean, training)
@@ -206,11 +215,11 @@ class _Step:
     """What one train step has to remember between mixing, the forward pass and the loss; empty outside of it."""
 
     def __init__(self, hidden):
-        self.hidden = hidden  # the draw for each layer that mixes
+        self.hidden = hidden  # draws for the layers that mix
         self._forget()
 
     def _forget(self):
-        self.hidden.at = {}
+        self.hidden.forget()
         self.clean = None  # MixupE: the clean batch, x and target rows
         self.rows = None  # MixupE in one pass: how many rows are mixed; the clean ones follow
 

@@ -19,7 +19,7 @@ FLOORS = [
     {"weights", "pairing", "regions"},
     {"mixing"},
     {"methods", "batch"},
-    {"layers", "pipeline", "losses", "metrics", "manifold", "mixupe"},
+    {"layers", "pipeline", "losses", "metrics", "hidden", "manifold", "mixupe"},
     {"model", "gan", "callbacks", "check"},
     {""},  # the contents page, `keras_mixup/__init__.py`
     {"zoo"},

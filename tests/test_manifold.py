@@ -10,7 +10,7 @@ from reference import mix_rows
 from scipy import stats
 
 from keras_mixup import ManifoldMixup, MixLayer, MixupModel, mix_with
-from keras_mixup.manifold import HiddenDraws, find_layer
+from keras_mixup.hidden import HiddenDraws, find_layer
 
 JIT = [False, True] if BACKEND != "torch" else [False]
 SLOWLY = [False, pytest.param(True, marks=pytest.mark.slow)] if BACKEND != "torch" else [False]  # XLA takes its seconds

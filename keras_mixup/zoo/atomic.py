@@ -64,7 +64,7 @@ def writable(path):
         yield
     except OSError as error:
         raise UserError(
-            f"`--out` should be a place that can be written. Received: {path} ({error.strerror or error})."
+            f"`--out` should be where files can be written. Received: {path} ({error.strerror or error})."
         ) from error
 
 

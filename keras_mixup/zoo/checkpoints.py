@@ -84,7 +84,7 @@ def _variables(model):
 def _value(variable):
     import keras
 
-    return keras.ops.convert_to_numpy(variable.value)
+    return keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable))  # one of several devices has copies
 
 
 def _read(path):

@@ -45,7 +45,8 @@ def progress(recipe, record):
     """What to show of a record: where it stands, and how good."""
     return (
         f"epoch {record['epoch']}/{recipe.epochs}",
-        f"loss {record['loss']:.3f}, test error {record['test_error']:.2f} %",
+        f"loss {record['loss']:.3f}, test error {record['test_error']:.2f} %, "
+        f"{record['examples_per_second']:,.0f} examples/s",
     )
 
 

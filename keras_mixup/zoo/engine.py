@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import functools
+import os
 
 from keras_mixup.zoo.errors import UserError
 
@@ -18,11 +20,13 @@ class Engine:
 
     Args:
         strategy: The `tf.distribute.Strategy`, the `keras.distribution.DataParallel`, or `None` for one device.
+        workers: How many processes train together.
         chief: Whether this process writes the files; of several workers one does.
         data_service: Address of a dispatcher of the `tf.data` service, such as `"grpc://localhost:5000"`, or `None`.
     """
 
     strategy: object = None
+    workers: int = 1
     chief: bool = True
     data_service: str | None = None
 
@@ -73,13 +77,8 @@ class Engine:
             epochs: The number of epochs, those before `first` included.
             callback: A `keras.callbacks.Callback` with `on_epoch_begin`, `on_train_batch_begin` and `on_epoch_end`.
         """
-        if self.data_service is not None:
-            import tensorflow as tf
-
-            # Each worker of the service takes whole epochs, the elements of the first data set in the stream.
-            service = tf.data.experimental.service
-            batches = batches.apply(service.distribute(service.ShardingPolicy.DYNAMIC, self.data_service))
-        if self._workers > 1:
+        batches = self.serve(batches)
+        if self.workers > 1:
             self._fit(model, self._divide(batches), steps, first, epochs, callback)
         else:
             model.fit(
@@ -92,24 +91,30 @@ class Engine:
                 verbose=0,
             )
 
+    def serve(self, batches):
+        """Have the `tf.data` service make a data set, if there is one.
+
+        Each of its workers makes whole epochs; so the batches of several come interleaved, in an order that differs
+        from run to run. With one worker the order is as without the service.
+        """
+        if self.data_service is None:
+            return batches
+        import tensorflow as tf
+
+        service = tf.data.experimental.service
+        # Dynamic: the elements of the first data set in the stream, which are epochs, are handed out one by one.
+        return batches.apply(service.distribute(service.ShardingPolicy.DYNAMIC, self.data_service))
+
     def predict(self, model, features):
         """The outputs of a model for a `tf.data.Dataset` of batches; some at the end may be of examples seen before."""
         import keras
         import numpy as np
 
-        if self._workers == 1:
-            return model.predict(self._divide(features), verbose=0)
-        import tensorflow as tf
-
+        if self.workers == 1:
+            return model.predict(self._divide(features), steps=int(features.cardinality()), verbose=0)
         # Each worker predicts everything by itself.
-        outputs = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
+        outputs = _forward(model)
         return np.concatenate([keras.ops.convert_to_numpy(outputs(batch)) for batch in features])
-
-    @property
-    def _workers(self):
-        """How many processes train together."""
-        extended = getattr(self.strategy, "extended", None)
-        return getattr(extended, "_num_workers", 1)
 
     def _fit(self, model, batches, steps, first, epochs, callback):
         """What `model.fit` does; that of Keras 3 does not work with several workers (keras-team/keras, issue 20585)."""
@@ -174,6 +179,14 @@ class Engine:
         return self.strategy.device_mesh.devices.size
 
 
+@functools.lru_cache(maxsize=1)
+def _forward(model):
+    """A function from a batch to the outputs, traced once for all epochs."""
+    import tensorflow as tf
+
+    return tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
+
+
 def start(strategy="one", data_service=None):
     """Set up an `Engine`. Call it before anything else uses TensorFlow: several workers meet here.
 
@@ -196,15 +209,24 @@ def start(strategy="one", data_service=None):
         return Engine(keras.distribution.DataParallel(), data_service=data_service)
     if backend != "tensorflow":
         raise UserError(
-            f"`--strategy` should be one of one, mirrored on the JAX backend, and one on others. "
-            f"Received: --strategy {strategy} on {backend}."
+            f"`--strategy` should be {'one or mirrored' if backend == 'jax' else 'one'} on the {backend} backend. "
+            f"Received: --strategy {strategy}."
         )
     import tensorflow as tf
 
     if strategy == "mirrored":
         return Engine(tf.distribute.MirroredStrategy(), data_service=data_service)
-    workers = tf.distribute.MultiWorkerMirroredStrategy()
-    resolver = workers.cluster_resolver
+    cluster = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    workers = cluster.cluster_spec().as_dict()
+    if not workers or not set(workers) <= {"chief", "worker"}:
+        raise UserError(
+            "`TF_CONFIG` should name a cluster of workers, and which of them this is, such as "
+            '{"cluster": {"worker": ["one:5000", "two:5000"]}, "task": {"type": "worker", "index": 0}}. '
+            f"Received: TF_CONFIG={os.environ.get('TF_CONFIG')}."
+        )
     return Engine(
-        workers, chief=resolver.task_type in (None, "chief") or resolver.task_id == 0, data_service=data_service
+        tf.distribute.MultiWorkerMirroredStrategy(),
+        workers=sum(map(len, workers.values())),
+        chief=cluster.task_id == 0 and cluster.task_type == min(workers),  # that is the first worker, or "chief"
+        data_service=data_service,
     )

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import itertools
+import math
 
 import numpy as np
 
@@ -41,7 +43,6 @@ PANELS = {
     "test_nll": "test NLL (nats)",
     "test_mae": "test MAE",
 }
-LINES_PER_PANEL = len(LINES)
 
 
 def curves(recipe, found, path, smoke=False):
@@ -62,11 +63,12 @@ def curves(recipe, found, path, smoke=False):
     band = "mean and band of one standard deviation over seeds, logarithmic axes"
     if len(panels) == 1:
         keys = [key for key in PANELS if key in found[rows[0].name][0][1][-1]]
-        with figure_file(path, figsize=(3.2 * len(keys), 3.1)) as figure:
+        with figure_file(path, figsize=(3.2 * len(keys), 3.4)) as figure:
             for axes, key in zip(np.ravel(figure.subplots(1, len(keys))), keys, strict=True):
                 _lines(axes, rows, [row.title for row in rows], found, key)
                 axes.set_title(PANELS[key])
-            axes.legend(handlelength=3.2)
+            columns = 3 if len(rows) in (3, 5, 6) else min(2, len(rows))
+            figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=columns, handlelength=3.2)
             figure.suptitle(f"{warning}{recipe.name}: {band}", fontsize=9, x=0.005, ha="left")
         return
     columns = min(3, len(panels))
@@ -79,17 +81,18 @@ def curves(recipe, found, path, smoke=False):
             _lines(axes, panel, titles, found, key)
             axes.set_title(common)
             axes.set_ylabel(PANELS[key])
-            axes.legend(handlelength=3.2, fontsize=7.5)
+            axes.legend(loc="upper right", handlelength=3.2, fontsize=7.5, frameon=True, edgecolor="none")
         for axes in grid[len(panels) :]:
             axes.axis("off")
         figure.suptitle(f"{warning}{recipe.name}: {band}", fontsize=9, x=0.005, ha="left")
 
 
 def _panels(rows):
-    """Rows that are compared with their first, in parts that one panel can hold."""
+    """Rows that are compared with their first, in even parts that one panel can hold."""
     baseline, others = rows[:1], rows[1:]
-    step = LINES_PER_PANEL - 1
-    return [baseline + others[i : i + step] for i in range(0, max(1, len(others)), step)]
+    number = max(1, math.ceil(len(others) / (len(LINES) - 1)))
+    ends = [len(others) * part // number for part in range(number + 1)]
+    return [baseline + others[start:end] for start, end in itertools.pairwise(ends)]
 
 
 def _lines(axes, rows, titles, found, key):
@@ -126,8 +129,8 @@ def _lines(axes, rows, titles, found, key):
 def preview(recipe, data, path, smoke=False):
     """Draw what mixing does: pairs of training images, the mixed image, its weight and its target.
 
-    One block per method that mixes images within the batch. Of a batch of 64 it shows the examples at evenly spaced
-    quantiles of the weight, so that a block also shows how strongly the method mixes.
+    One block per method that mixes images within the batch; a line of text if there is none. Of a batch of 64 it shows
+    the examples at evenly spaced quantiles of the weight, so that a block also shows how strongly the method mixes.
 
     Args:
         recipe: A `Recipe`.
@@ -144,9 +147,13 @@ def preview(recipe, data, path, smoke=False):
     size, columns = 64, 7
     source = data.source
     images, labels = next(data.training.batches(size).as_numpy_iterator())
-    if source.transform is not None:  # such as a waveform, of which the spectrogram is mixed
-        images = np.asarray(source.transform(images))
-    images, size = images.astype("float32"), len(images)
+    if source.transform is not None:
+        images = source.features(images)
+    if not rows or isinstance(images, dict):
+        with figure_file(path, figsize=(7.2, 0.6)) as figure:
+            figure.suptitle(f"{recipe.name} mixes no images in its batches, so there is nothing to show.", fontsize=9)
+        return
+    images, size = np.asarray(images, "float32"), len(images)
     images = (images - images.min()) / max(images.max() - images.min(), 1e-6)
     with figure_file(path, figsize=(7.2, 3.75 * len(rows) + 0.3)) as figure:
         blocks = figure.subfigures(len(rows), 1, squeeze=False, hspace=0.06)[:, 0]

@@ -18,6 +18,8 @@ from keras_mixup.zoo.errors import UserError
 
 NAMES = ("random", "same_class", "neighbours", "same_class_neighbours")
 NEIGHBOURS = 200
+# Rows whose distances to all others are in memory at a time: 100 MB for 50,000 images.
+CHUNK = 500
 
 
 def batches(split, recipe, seed):
@@ -102,13 +104,19 @@ def candidates(split, pairs):
 
 def _nearest(split, rows):
     """For each of these rows, its nearest neighbours among them."""
-    from sklearn.neighbors import NearestNeighbors
-
     if len(rows) < 2:
         return rows[:, None]
     pixels = np.asarray(split.features)[rows].reshape(len(rows), -1).astype("float32")
-    found = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(rows) - 1), algorithm="brute").fit(pixels)
-    return rows[found.kneighbors(return_distance=False)]
+    squares = np.einsum("ij,ij->i", pixels, pixels)
+    count = min(NEIGHBOURS, len(rows) - 1)
+    found = np.empty((len(rows), count), "int64")
+    for start in range(0, len(rows), CHUNK):
+        part = pixels[start : start + CHUNK]
+        # The squares of a row's own pixels are left out: they change nothing in the order of its neighbours.
+        distance = squares - 2.0 * (part @ pixels.T)
+        distance[np.arange(len(part)), start + np.arange(len(part))] = np.inf
+        found[start : start + CHUNK] = np.argpartition(distance, count - 1, axis=1)[:, :count]
+    return rows[found]
 
 
 def _int32(*arrays):

@@ -1,6 +1,7 @@
 """What a user sees while runs are going on: a bar on a terminal, a line per finished run anywhere else."""
 
 import contextlib
+import sys
 
 
 @contextlib.contextmanager
@@ -15,7 +16,9 @@ def progress(console, runs, records, describe, summary):
         summary: Function of a result that puts it into words.
 
     Yields:
-        Two functions: `step(label, record)`, to call with each record, and `finished(label, result)` after each run.
+        Three functions. `step(label, *records)` is to call with each record; with several, they are of a run that is
+        resumed. `report(label, line, passing=False)` shows a line about a run until the next, or for good on stderr.
+        `finished(label, result)` is to call after each run; without a result if another process has it.
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -29,13 +32,25 @@ def progress(console, runs, records, describe, summary):
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("starting", total=runs * records, last="")
 
-        def step(label, record):
-            where, last = describe(record)
-            bar.update(task, advance=1, description=f"{label}, {where}", last=last)
+        def step(label, *given):
+            where, last = describe(given[-1])
+            shown = {"description": f"{label}, {where}", "last": last}
+            if len(given) > 1:  # not to be taken for the speed of this process
+                bar.reset(task, completed=done * records + len(given), **shown)
+            else:
+                bar.update(task, advance=1, **shown)
 
-        def finished(label, result):
+        def report(label, line, passing=False):
+            if passing:
+                bar.update(task, description=f"{label}, {line}")
+            else:
+                print(f"{label}: {line}", file=sys.stderr, flush=True)
+
+        def finished(label, result=None):
             nonlocal done
             done += 1
-            console.print(f"[{done}/{runs}] {label}: {summary(result)}", markup=False, highlight=False)
+            bar.update(task, completed=done * records)
+            what = "left to the process that is making it" if result is None else summary(result)
+            console.print(f"[{done}/{runs}] {label}: {what}", markup=False, highlight=False)
 
-        yield step, finished
+        yield step, report, finished

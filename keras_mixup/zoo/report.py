@@ -8,6 +8,7 @@ from keras_mixup.zoo import atomic, datasets, recipes
 from keras_mixup.zoo.recipe import for_row, settings
 
 SMOKE = "SMOKE TEST: two steps on generated data. These figures mean nothing."
+TITLE = 24
 # What a task may score, the first one first in the table: heading, and digits.
 SCORES = {
     "error": ("error (%)", 2),
@@ -57,28 +58,26 @@ def listing(recipe):
 
     Rows of the same data, network and budget are listed together, under what they have in common.
     """
-    papers = [{"published": row.published and dataclasses.asdict(row.published)} for row in recipe.rows]
-    marks = sources({"rows": papers})
-    figures = [_published(paper["published"], marks) for paper in papers]
-    widths = [max(map(len, column)) for column in ([row.name for row in recipe.rows], figures)]
-    figures = dict(zip([row.name for row in recipe.rows], figures, strict=True))
+    papers = {row.name: row.published and dataclasses.asdict(row.published) for row in recipe.rows}
+    quoted = {"rows": [{"published": paper} for paper in papers.values()]}
+    marks = sources(quoted)
+    figures = {name: _published(paper, marks) for name, paper in papers.items()}
+    name_width, figure_width = max(map(len, papers)), max(map(len, figures.values()))
     groups = comparisons(recipe, recipe.rows)
     lines = []
     for group in groups:
-        common, titles = (
-            split_titles([row.title for row in group]) if len(groups) > 1 else ("", [r.title for r in group])
-        )
-        shared = {key: value for key, value in group[0].settings.items() if key not in TREATMENT}
+        titles, shared = [row.title for row in group], {}
         if len(groups) > 1:
-            lines += ["", f"  {common}: {_in_words(shared)}" if common else f"  {_in_words(shared)}"]
+            common, titles = split_titles(titles)
+            shared = {key: value for key, value in group[0].settings.items() if key not in TREATMENT}
+            lines += ["", "  " + ": ".join(part for part in (common, _in_words(shared)) if part)]
         for row, title in zip(group, titles, strict=True):
-            details = [brief(row.method)] if row.method else []
-            own = {key: value for key, value in row.settings.items() if len(groups) == 1 or key not in shared}
-            details += [_in_words(own)] if own else []
-            paper = [f"{figures[row.name]:{widths[1]}}"] if marks else []
-            text = ": ".join([title, ", ".join(details)] if details else [title])
-            lines.append("  ".join(["", f"{row.name:{widths[0]}}", *paper, text]))
-    return [*lines, *([""] + legend({"rows": papers}) if marks else [])]
+            own = {key: value for key, value in row.settings.items() if key not in shared}
+            details = ", ".join(([brief(row.method)] if row.method else []) + ([_in_words(own)] if own else []))
+            figure = [f"{figures[row.name]:{figure_width}}"] if marks else []
+            words = f"{title}: {details}" if details else title
+            lines.append("  ".join(["", f"{row.name:{name_width}}", *figure, words]))
+    return [*lines, "", *legend(quoted)] if marks else lines
 
 
 def brief(method):
@@ -190,7 +189,8 @@ def cells(table):
         heading, digits = SCORES[key]
         columns.append((_headline(heading, table["score"]), _score(key, digits)))
         if any(row["against_baseline"] for row in rows if row["headline"] == key):
-            columns.append((_minus(table), _score("against_baseline", digits, "+")))
+            score = f"{heading.split(' (')[0]} " * (len(headlines) > 1)
+            columns.append((score + _minus(table), _difference(key, digits)))
         if table["score"] != "last":
             name = heading.split(" (")[0]
             others = [stage for stage in ("best", "last") if stage != table["score"]]
@@ -206,8 +206,12 @@ def cells(table):
     ]
 
 
-def _score(key, digits, sign=""):
-    return lambda row: spread(row.get(key), digits, sign)
+def _score(key, digits):
+    return lambda row: spread(row.get(key), digits)
+
+
+def _difference(headline, digits):
+    return lambda row: spread(row["against_baseline"], digits, "+") if row["headline"] == headline else ""
 
 
 def _headline(heading, score):
@@ -328,21 +332,37 @@ def write(table, out, cells=cells, notes=notes):
     atomic.write(out / "table.md", markdown(table, cells, notes))
 
 
+def _under_headings(table, lines):
+    """Lines whose titles are short, each comparison under what its titles have in common, if there are several."""
+    starts = [i for i, row in enumerate(table["rows"]) if row.get("baseline", "") is None]
+    if len(starts) < 2:
+        return lines
+    arranged = []
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        common, titles = split_titles([line[0] for line in lines[start:end]])
+        arranged.append([common] + [""] * (len(lines[0]) - 1))
+        arranged += [[f"  {title}", *line[1:]] for title, line in zip(titles, lines[start:end], strict=True)]
+    return arranged
+
+
 def show(table, console, cells=cells):
     """Print the table on a `rich` console."""
     import rich.box
+    import rich.measure
     import rich.table
 
     header, lines = cells(table)
-    grid = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    lines = _under_headings(table, lines)
+    grid = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
     for i, heading in enumerate(header):
-        # Headings and titles may take two lines, figures may not.
+        # Headings and long titles may take two lines, figures may not.
         widest = max((len(line[i]) for line in lines), default=0)
-        grid.add_column(heading, justify="right" if i else "left", min_width=widest if i else None)
+        grid.add_column(heading, justify="right" if i else "left", min_width=widest if i else min(widest, TITLE))
     for line in lines:
         grid.add_row(*line)
     if table["smoke"]:
         console.print(SMOKE, style="bold")
-    console.print(grid)
+    least = rich.measure.Measurement.get(console, console.options.update(max_width=1000), grid).minimum
+    console.print(grid, width=max(least, console.width), crop=False)
     for line in legend(table):
         console.print(line, markup=False, highlight=False)

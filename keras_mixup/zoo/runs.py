@@ -90,13 +90,9 @@ def check_out(recipe, out, smoke=False):
     Raises:
         UserError: If not.
     """
-    try:
+    with atomic.writable(out):
         pathlib.Path(out).mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()
-    except OSError as error:
-        raise UserError(
-            f"`--out` should be a folder that can be written. Received: --out={out} ({error.strerror})."
-        ) from None
     for row in [] if smoke else recipe.rows:  # a smoke test has no result to lose
         for seed, where in _kept(out, row):
             then, now = _read(where / "config.json"), config(recipe, row, seed)
@@ -145,7 +141,7 @@ def run(recipe, row, seed, data, out, smoke=False, on_record=lambda *records: No
     from keras_mixup.zoo.environment import environment
 
     where, engine = folder(out, row, seed), engine or Engine()
-    with _alone(where) if engine.chief else contextlib.nullcontext():
+    with alone(where) if engine.chief else contextlib.nullcontext():
         if is_finished(out, row, seed) and not smoke:  # by another process, since the caller looked
             return _read(where / "result.json")
         if engine.chief:
@@ -173,11 +169,19 @@ def run(recipe, row, seed, data, out, smoke=False, on_record=lambda *records: No
 
 
 @contextlib.contextmanager
-def _alone(where):
-    """Keep other processes out of a run's folder; the system lets them in if this one dies."""
+def alone(where, blocking=False):
+    """Keep other processes out of a folder; the system lets them in if this one dies.
+
+    Args:
+        where: The folder; it is created.
+        blocking: Whether to wait until another process has left.
+
+    Raises:
+        Busy: If another process is in it.
+    """
     import filelock
 
-    lock = filelock.FileLock(where / ".lock", blocking=False)
+    lock = filelock.FileLock(where / ".lock", blocking=blocking)
     with atomic.writable(where):
         where.mkdir(parents=True, exist_ok=True)
         try:
@@ -205,7 +209,8 @@ def load(recipe, row, seed, data_dir=None, smoke=False):
         source = datasets.get(recipe.dataset)
         return Data(source, *generated.load(source, recipe.train_size, recipe.batch_size, seed))
     source = datasets.get(recipe.dataset, data_dir)
-    return Data(source, *source.load(recipe.train_size, seed, data_dir))
+    training, test = source.load(recipe.train_size, seed, data_dir)
+    return Data(source.fitted(training), training, test)
 
 
 def same_data(row, other):

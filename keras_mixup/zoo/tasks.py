@@ -10,6 +10,10 @@ class Classification:
 
     headline = "error"
 
+    def fitted(self, training):
+        """The task as a training split makes it: the same."""
+        return self
+
     def loss(self):
         """Cross-entropy with mixed target rows."""
         import keras
@@ -33,15 +37,31 @@ class Classification:
 
 
 class Regression:
-    """Numbers to predict, in their own units."""
+    """Numbers to predict. They stay in their own units; the network gives standard deviations from their mean.
+
+    Args:
+        mean: Of the numbers in the training part.
+        deviation: Their standard deviation.
+    """
 
     headline = "rmse"
 
+    def __init__(self, mean=0.0, deviation=1.0):
+        self.mean = mean
+        self.deviation = deviation
+
+    def fitted(self, training):
+        """The task with the mean and the deviation of the labels of a training split."""
+        return Regression(float(np.mean(training.labels)), float(np.std(training.labels)) or 1.0)
+
     def loss(self):
-        """Mean squared error."""
+        """Mean squared error of standardised numbers."""
         import keras
 
-        return keras.losses.MeanSquaredError()
+        def standardised_mse(targets, outputs):
+            return keras.losses.mean_squared_error((targets - self.mean) / self.deviation, outputs)
+
+        return standardised_mse
 
     def targets(self, labels, classes, smoothing=0.0):
         """The numbers as float32, of shape `(batch, targets)`."""
@@ -50,10 +70,10 @@ class Regression:
         return tf.reshape(tf.cast(labels, tf.float32), [-1, classes])
 
     def scores(self, outputs, labels):
-        """Root mean squared error, mean absolute error, and mean absolute percentage error."""
-        difference = np.asarray(outputs, "float64").reshape(np.shape(labels)) - labels
-        return {
-            "rmse": float(np.sqrt(np.mean(difference**2))),
-            "mae": float(np.mean(np.abs(difference))),
-            "mape": 100.0 * float(np.mean(np.abs(difference / labels))),
-        }
+        """Root mean squared error, mean absolute error, and mean absolute percentage error unless a number is 0."""
+        outputs = self.mean + self.deviation * np.asarray(outputs, "float64").reshape(np.shape(labels))
+        difference = outputs - labels
+        scores = {"rmse": float(np.sqrt(np.mean(difference**2))), "mae": float(np.mean(np.abs(difference)))}
+        if np.all(labels):
+            scores["mape"] = 100.0 * float(np.mean(np.abs(difference / labels)))
+        return scores

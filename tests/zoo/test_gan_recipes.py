@@ -107,7 +107,8 @@ def test_a_run_keeps_what_it_promises_repeats_itself_and_is_skipped(tmp_path, ca
     first = capsys.readouterr().out
     assert "[2/2] ring-mixup-0.2, seed 0: " in first and "table.json, table.md, samples.png, curves.png" in first
     where = tmp_path / "one" / "ring-mixup-0.2" / "seed0"
-    assert {path.name for path in where.iterdir()} == {"config.json", "history.json", "samples.npz", "result.json"}
+    names = {"config.json", "history.json", "samples.npz", "result.json"}
+    assert {path.name for path in where.iterdir()} - {".lock"} == names
     config, history = (json.loads((where / name).read_text()) for name in ("config.json", "history.json"))
     assert config["method"] == {
         "name": "Gan",

@@ -25,6 +25,7 @@ def split():
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     monkeypatch.setattr(partners, "NEIGHBOURS", 7)
+    monkeypatch.setattr(partners, "CHUNK", 25)
     partners.candidates.cache_clear()
     yield
     partners.candidates.cache_clear()
@@ -54,19 +55,21 @@ def test_the_nearest_against_brute_force(split, pairs):
 
 @pytest.mark.parametrize("pairs", ["same_class", "neighbours", "same_class_neighbours"])
 def test_batches_are_examples_followed_by_their_partners(split, pairs):
+    import tensorflow as tf
+
     recipe = dataclasses.replace(RECIPE, pairs=pairs)
     rows = {image.tobytes(): i for i, image in enumerate(split.features)}
     allowed = [set(found) for found in lists(partners.candidates(split, pairs))]
     seen, chosen = [], {i: set() for i in range(SIZE)}
-    for seed in range(30):
-        for images, labels in partners.batches(split, recipe, seed).as_numpy_iterator():
-            found = [rows[image.tobytes()] for image in images]
-            assert np.array_equal(labels, split.labels[found])
-            half = len(found) // 2
-            seen += found[:half]
-            for one, other in zip(found[:half], found[half:], strict=True):
-                assert other in allowed[one]
-                chosen[one].add(other)
+    epochs = tf.data.Dataset.range(30).flat_map(lambda epoch: partners.batches(split, recipe, epoch))
+    for images, labels in epochs.as_numpy_iterator():
+        found = [rows[image.tobytes()] for image in images]
+        assert np.array_equal(labels, split.labels[found])
+        half = len(found) // 2
+        seen += found[:half]
+        for one, other in zip(found[:half], found[half:], strict=True):
+            assert other in allowed[one]
+            chosen[one].add(other)
     assert np.all(np.bincount(seen, minlength=SIZE) == 30)  # an epoch has every example once
     if pairs != "same_class":  # of seven, thirty draws find nearly all
         assert np.mean([len(chosen[i]) / len(allowed[i]) for i in range(SIZE)]) > 0.95

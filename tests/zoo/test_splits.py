@@ -114,7 +114,7 @@ def test_records_in_the_stored_order():
         assert np.array_equal(image, decoding.centre(encoded, 32, 224 / 256))
 
 
-@pytest.mark.parametrize("augment", ["none", "reflect_crop_flip", "resized_crop_flip"])
+@pytest.mark.parametrize("augment", ["none", "resized_crop_flip"])
 def test_records_in_the_order_of_a_seed(augment):
     (images, labels), _ = collected(records().batches(3, seed=5, augment=augment))
     (again, _), _ = collected(records().batches(3, seed=5, augment=augment))
@@ -127,7 +127,7 @@ def test_records_in_the_order_of_a_seed(augment):
 
 def test_records_keep_their_labels():
     plain = [jpeg(np.full((30, 40, 3), 30 * i, "uint8")) for i in range(8)]
-    for augment in ("none", "resized_crop_flip"):
+    for augment in ("reflect_crop_flip", "resized_crop_flip"):
         (images, labels), _ = collected(records(plain).batches(3, seed=5, augment=augment))
         assert np.array_equal(np.round(images.mean(axis=(1, 2, 3)) / 30), labels)
 
@@ -185,13 +185,15 @@ def test_resized_crops_and_flips_vary():
     assert len({image.tobytes() for image in images}) == 40
 
 
-@pytest.mark.parametrize("bad", [0, 3, 6])
-@pytest.mark.parametrize("content", [ENCODED[0][:200], b"<html>not found</html>", b""])
-def test_an_image_that_cannot_be_decoded_is_named(bad, content):
+@pytest.mark.parametrize(
+    "seed, bad, content", [(None, 0, b""), (4, 3, ENCODED[0][:200]), (4, 6, b"<html>not found</html>")]
+)
+def test_an_image_that_cannot_be_decoded_is_named(seed, bad, content):
+    order = list(range(7)) if seed is None else permutation(seed, 7).numpy().tolist()
+    bad = order[bad]  # the first, one in the middle, the last
     encoded = [content if i == bad else image for i, image in enumerate(ENCODED)]
-    for seed in (None, 4):
-        with pytest.raises(tf.errors.InvalidArgumentError, match=f"replace or remove it: image {bad}"):
-            collected(records(encoded).batches(3, seed, "resized_crop_flip"))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"replace or remove it: image {bad}"):
+        collected(records(encoded).batches(3, seed, "resized_crop_flip"))
 
 
 def epochs(split, augment, threads=None):

@@ -1,36 +1,42 @@
 """The training loop: the same seed gives the same run, and rows of one seed differ in nothing but the mixing."""
 
 import dataclasses
+import statistics
 
 import numpy as np
 import pytest
 
 from keras_mixup.methods import Mixup
-from keras_mixup.zoo import datasets, networks, recipes, runs
+from keras_mixup.zoo import networks, recipes, runs
+from keras_mixup.zoo.engine import Engine
 from keras_mixup.zoo.errors import UserError
+from keras_mixup.zoo.inputs import training_batches
 from keras_mixup.zoo.recipe import Row
-from keras_mixup.zoo.train import train, training_batches
+from keras_mixup.zoo.tasks import Classification
+from keras_mixup.zoo.train import summary, train
 
-RECIPE = dataclasses.replace(recipes.get("digits"), train_size=70, epochs=2)
-SOURCE = datasets.get("digits")
+RECIPE = dataclasses.replace(recipes.get("digits"), rows=(), train_size=70, epochs=2)
 ERM, MIXUP = Row("erm", "ERM"), Row("mixup", "mixup", Mixup(alpha=1.0))
+TIMES = ("seconds", "examples_per_second")
 
 
-def trained(row, seed):
+def trained(row, seed, folder, recipe=RECIPE):
+    """The records of all epochs, and the scores, without times."""
     records = []
-    scores = train(RECIPE, row, seed, SOURCE, runs.load(RECIPE, seed), records.append)
-    return records, {key: value for key, value in scores.items() if key != "seconds"}
+    data = runs.load(recipe, row, seed)
+    scores = train(recipe, row, seed, data, lambda *new: records.extend(new), folder, Engine(), runs.to_stderr)
+    return [{key: value for key, value in one.items() if key not in TIMES} for one in (*records, scores)]
 
 
-def test_the_same_seed_gives_the_same_run_and_another_seed_another():
-    first = trained(MIXUP, 0)
-    assert trained(MIXUP, 0) == first
-    assert trained(MIXUP, 1) != first
-    assert [record["epoch"] for record in first[0]] == [1, 2]
-    assert first[0][-1]["test_error"] == first[1]["error"]
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path):
+    first = trained(MIXUP, 0, tmp_path / "0")
+    assert trained(MIXUP, 0, tmp_path / "again") == first
+    assert trained(MIXUP, 1, tmp_path / "1") != first
+    assert [record.get("epoch") for record in first] == [1, 2, None]
+    assert first[1]["test_error"] == first[2]["error"]
 
 
-def test_rows_of_a_seed_start_from_the_same_weights(monkeypatch):
+def test_rows_of_a_seed_start_from_the_same_weights(tmp_path, monkeypatch):
     started = []
 
     def recording(name):
@@ -44,16 +50,17 @@ def test_rows_of_a_seed_start_from_the_same_weights(monkeypatch):
     build_network = networks.get(RECIPE.network)
     monkeypatch.setattr(networks, "get", recording)
     for row, seed in ((ERM, 0), (MIXUP, 0), (ERM, 1)):
-        trained(row, seed)
+        trained(row, seed, tmp_path / f"{row.name}{seed}", dataclasses.replace(RECIPE, epochs=1))
     erm, mixup, other = started
     assert all(np.array_equal(a, b) for a, b in zip(erm, mixup, strict=True))
     assert not np.array_equal(erm[0], other[0])
 
 
-def epochs_of(row, seed=0, number=2):
-    """The batches of several epochs, from one data set, as training sees them."""
-    dataset = training_batches(runs.load(RECIPE, 0)[0], RECIPE, row, seed, SOURCE)
-    return [list(dataset.as_numpy_iterator()) for _ in range(number)]
+def epochs_of(row, seed=0):
+    """The batches of each epoch, as training sees them."""
+    data = runs.load(RECIPE, row, 0)
+    batches = list(training_batches(data.training, data.source, RECIPE, row.method, seed).as_numpy_iterator())
+    return batches[:3], batches[3:]
 
 
 def test_rows_of_a_seed_see_the_same_examples_in_the_same_order():
@@ -91,7 +98,23 @@ def test_batches_are_standardised_and_one_hot():
     assert abs(x.mean()) < 0.1 and abs(x.std() - 1) < 0.1
 
 
-def test_divergence_is_told_in_words():
+def test_divergence_is_told_in_words(tmp_path):
     recipe = dataclasses.replace(RECIPE, learning_rate=1e30)
     with pytest.raises(UserError, match=r"^`learning_rate` should be small enough for training to converge: the loss "):
-        train(recipe, ERM, 0, SOURCE, runs.load(recipe, 0), lambda record: None)
+        trained(ERM, 0, tmp_path, recipe)
+
+
+@pytest.mark.parametrize("score", ["last", "best", "median"])
+def test_the_score_is_that_of_the_epoch_that_the_recipe_names(score):
+    errors = [9.0, 9.5, 8.0, 4.0, 3.0, 7.5, 2.0, 6.0, 5.0, 3.5, 2.5, 4.5]
+    history = [
+        {"epoch": i, "loss": 1.0, "seconds": float(i), "examples_per_second": 100.0 / i, "test_error": error}
+        for i, error in enumerate(errors, start=1)
+    ]
+    found = summary(history, dataclasses.replace(RECIPE, score=score), Classification())
+    expected = {"last": 4.5, "best": 2.0, "median": statistics.median(errors[2:])}
+    assert expected["median"] not in (statistics.median(errors), errors[-1])
+    assert found["error"] == expected[score]
+    assert {key: found[f"{key}_error"] for key in expected} == expected
+    assert found["seconds"] == 78.0 and found["epochs"] == 12
+    assert found["examples_per_second"] == pytest.approx(100.0 / 7)  # the median without the first epoch

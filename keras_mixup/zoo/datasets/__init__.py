@@ -10,7 +10,7 @@ The shape and the classes of most sets are known beforehand. Some lie in the dat
 ImageNet: with its `data_dir`, `get` looks there; without, it gives the usual ones, which is enough for generated data.
 """
 
-from keras_mixup.zoo.datasets import digits, graphs, imagenet, prepared, speech
+from keras_mixup.zoo.datasets import digits, graphs, imagenet, prepared, speech, tables
 from keras_mixup.zoo.datasets.source import Source  # noqa: F401
 
 _SOURCES = {
@@ -19,6 +19,7 @@ _SOURCES = {
     **imagenet.SOURCES,
     **graphs.SOURCES,
     **speech.SOURCES,
+    **tables.SOURCES,
 }
 
 NAMES = tuple(_SOURCES)
@@ -28,7 +29,7 @@ def get(name, data_dir=None):
     """The source of that name.
 
     Args:
-        name: One of `NAMES`.
+        name: One of `NAMES`; or `csv:FILE:TARGET`, a CSV file and its column to predict, by name or number.
         data_dir: Where the data lies, to look there for what is known of some sets only then.
 
     Returns:
@@ -38,5 +39,7 @@ def get(name, data_dir=None):
         KeyError: If there is none. Recipes name their data sets, users do not; so this is a bug in a recipe.
         UserError: If the data should be looked at and is not as expected.
     """
+    if name.startswith("csv:"):
+        return tables.csv_source(*name.removeprefix("csv:").rsplit(":", 1))
     source = _SOURCES[name]
     return source if source.at is None or data_dir is None else source.at(data_dir)

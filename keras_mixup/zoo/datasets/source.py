@@ -14,7 +14,7 @@ class Source:
 
     Args:
         shape: Of one example as the network takes it, such as height, width, channels.
-        classes: The class names, in the order of the labels; empty for regression.
+        classes: The class names, in the order of the labels; for regression the names of the numbers to predict.
         needs: The module that reads it and the name to install.
         load: Function `(train_size, seed, data_dir) -> (train, test)`: two splits. The seed alone decides which
             examples are in `train`; with `train_size` 0 it is all of them.
@@ -38,6 +38,10 @@ class Source:
     transform: Callable | None = None
     generate: Callable | None = None
     at: Callable | None = None
+
+    def fitted(self, training):
+        """The source with what its task takes from the training split: see `tasks`."""
+        return dataclasses.replace(self, task=self.task.fitted(training))
 
     def features(self, batch):
         """What the network takes of the stored features of a batch: of images `(batch - mean) / deviation`."""

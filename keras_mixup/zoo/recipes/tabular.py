@@ -1,0 +1,100 @@
+"""Tables of UCI, or your own: ERM against mixup, MixupE and C-Mixup (mixup, table 4; MixupE, table 4).
+
+Not run yet.
+
+    keras-mixup run tabular --data-dir DIR
+    keras-mixup run tabular --row iris-erm iris-mixup-0.2
+    keras-mixup run tabular --set csv=FILE --set target=COLUMN
+"""
+
+from keras_mixup.methods import Mixup
+from keras_mixup.mixupe import MixupE
+from keras_mixup.pairing import LabelDistance
+from keras_mixup.zoo.recipe import Published, Row
+from keras_mixup.zoo.tabular import TabularRecipe
+
+# Test error in percent of ERM and mixup: mixup (arXiv 1710.09412), table 4.
+_MIXUP = {
+    "abalone": (74.0, 73.6),
+    "arcene": (57.6, 48.0),
+    "arrhythmia": (56.6, 46.3),
+    "htru2": (2.0, 2.0),
+    "iris": (21.3, 17.3),
+    "phishing": (16.3, 15.2),
+}
+# Test error in percent and its standard deviation of ERM, mixup and MixupE: MixupE (arXiv 2212.13381), table 4.
+_MIXUPE = {
+    "abalone3": ((35.05, 0.61), (35.07, 0.69), (34.91, 0.70)),
+    "arrhythmia": ((34.60, 3.10), (35.49, 3.88), (34.85, 3.99)),
+    "iris": ((9.06, 7.01), (8.14, 6.48), (7.29, 6.95)),
+}
+_TITLES = {
+    "abalone": "Abalone",
+    "abalone3": "Abalone in 3 classes",
+    "arcene": "Arcene",
+    "arrhythmia": "Arrhythmia",
+    "htru2": "HTRU2",
+    "iris": "Iris",
+    "phishing": "Phishing",
+    "airfoil": "Airfoil",
+    "concrete": "Concrete",
+}
+
+
+def _as_in_mixup(dataset, erm=None, mixup=None):
+    def published(error):
+        return error and Published(error, "arXiv 1710.09412, table 4", "from memory")
+
+    settings, title = {"dataset": dataset}, f"{_TITLES[dataset]}, 10 epochs"
+    return (
+        Row(f"{dataset}-erm", f"{title}, ERM", None, published(erm), settings),
+        Row(f"{dataset}-mixup-0.2", f"{title}, mixup, alpha 0.2", Mixup(0.2, per="batch"), published(mixup), settings),
+        Row(f"{dataset}-mixup-1.0", f"{title}, mixup, alpha 1.0", Mixup(1.0, per="batch"), published(mixup), settings),
+    )
+
+
+def _as_in_mixupe(dataset, *errors):
+    methods = {
+        "erm": ("ERM", None),
+        "mixup": ("mixup, alpha 0.2", Mixup(0.2, per="batch")),
+        "mixupe": ("MixupE, alpha 0.2, eta 0.01", MixupE(0.2, eta=0.01)),
+    }
+    settings = {"dataset": dataset, "epochs": 25, "batch_size": 100}
+    for i, (name, (title, method)) in enumerate(methods.items()):
+        published = None
+        if errors:
+            published = Published(errors[i][0], "arXiv 2212.13381, table 4", "verified", std=errors[i][1])
+        yield Row(f"{dataset}-{name}-25", f"{_TITLES[dataset]}, 25 epochs, {title}", method, published, settings)
+
+
+def _as_in_c_mixup(dataset, bandwidth):
+    methods = {
+        "erm": ("ERM", None),
+        "mixup": ("mixup, alpha 2", Mixup(2.0, per="batch")),
+        "c-mixup": ("C-Mixup, alpha 2", Mixup(2.0, per="batch", pairing=LabelDistance(bandwidth))),
+    }
+    settings = {"dataset": dataset, "epochs": 100, "learning_rate": 0.01}
+    for name, (title, method) in methods.items():
+        yield Row(f"{dataset}-{name}", f"{_TITLES[dataset]}, 100 epochs, {title}", method, settings=settings)
+
+
+RECIPE = TabularRecipe(
+    name="tabular",
+    title="Tables of UCI, or any CSV file: ERM against mixup, MixupE and C-Mixup",
+    dataset="iris",
+    network="mlp",
+    rows=(
+        *(row for dataset, errors in _MIXUP.items() for row in _as_in_mixup(dataset, *errors)),
+        *(row for dataset in ("abalone3", *_MIXUP) for row in _as_in_mixupe(dataset, *_MIXUPE.get(dataset, ()))),
+        *_as_in_c_mixup("airfoil", bandwidth=1.75),
+        *_as_in_c_mixup("concrete", bandwidth=4.2),
+    ),
+    epochs=10,
+    batch_size=16,
+    optimizer="adam",
+    learning_rate=1e-3,
+    schedule="constant",
+    weight_decay=0.0,
+    steps_at_once=1000,
+    seeds=10,
+)

@@ -1,0 +1,127 @@
+"""Runs and their folders: what is busy, what cannot be written, what was run otherwise."""
+
+import errno
+import json
+import os
+import pathlib
+
+import pytest
+
+from keras_mixup.cli import main
+from keras_mixup.zoo import checkpoints, recipes, report, runs
+
+ROW = recipes.get("digits").rows[1]
+SHORT = ["run", "digits", "--row", ROW.name, "--seeds", "1", "--set", "train_size=40"]
+
+
+def run(out, *settings):
+    return main([*SHORT, *settings, "--out", str(out)])
+
+
+def test_a_run_that_another_process_makes_is_left_to_it(tmp_path, capsys):
+    with runs.alone(runs.folder(tmp_path, ROW, 0)):
+        assert run(tmp_path, "epochs=1") == 0
+    out = capsys.readouterr().out
+    assert out.endswith(f"[1/1] {ROW.name}, seed 0: left to the process that is making it\nNo run is finished yet.\n")
+    assert not runs.is_finished(tmp_path, ROW, 0)
+    assert run(tmp_path, "epochs=1") == 0
+    assert runs.is_finished(tmp_path, ROW, 0)
+
+
+def test_two_cannot_be_alone(tmp_path):
+    with runs.alone(tmp_path), pytest.raises(runs.Busy), runs.alone(tmp_path):
+        pass
+    with runs.alone(tmp_path):  # both have left
+        pass
+
+
+def test_what_another_process_finished_is_taken_from_it(tmp_path):
+    assert run(tmp_path, "epochs=1") == 0
+    path = runs.folder(tmp_path, ROW, 0) / "result.json"
+    path.write_text('{"made": "elsewhere"}')
+    recipe = recipes.get("digits")
+    assert runs.run(recipe, ROW, 0, None, tmp_path) == {"made": "elsewhere"}
+
+
+def full(name):
+    """An `os.replace` for a disk that has no room for the file of that name."""
+    replace = os.replace
+
+    def refuse(source, target):
+        if pathlib.Path(target).name == name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    return refuse
+
+
+@pytest.mark.parametrize("name", ["checkpoint-0002.npz", "network.keras"])
+def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_from_there(name, tmp_path, monkeypatch, capsys):
+    where = runs.folder(tmp_path, ROW, 0)
+    monkeypatch.setattr(os, "replace", full(name))
+    assert run(tmp_path, "epochs=2") == 2
+    assert capsys.readouterr().err == (
+        "keras-mixup: `--out` should be where files can be written. "
+        f"Received: {where / name} (No space left on device).\n"
+    )
+    done = 1 if name == "checkpoint-0002.npz" else 2
+    assert checkpoints.paths(where)[0].name == f"checkpoint-000{done}.npz"
+    (where / ".writing-0-of-the-dead").write_text("half")
+    monkeypatch.undo()
+    assert run(tmp_path, "epochs=2") == 0
+    resumed = "at epoch 2" if done == 1 else "at the end"
+    assert capsys.readouterr().err == f"{ROW.name}, seed 0: resumed {resumed}\n"
+    assert {path.name for path in where.iterdir()} == {
+        *("config.json", "history.json", "result.json", "network.keras", ".lock")
+    }
+    assert len(json.loads((where / "history.json").read_text())) == 2
+
+
+def test_an_interrupted_run_is_not_continued_with_other_settings(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(os, "replace", full("checkpoint-0002.npz"))
+    assert run(tmp_path, "epochs=2") == 2
+    monkeypatch.undo()
+    capsys.readouterr()
+    assert run(tmp_path, "epochs=3") == 2
+    where = runs.folder(tmp_path, ROW, 0)
+    assert capsys.readouterr().err == (
+        f"keras-mixup: `--out` should be another folder: the interrupted run {where} has epochs=2, "
+        f"and you ask for epochs=3. Received: --out={tmp_path}.\n"
+    )
+
+
+def test_damaged_checkpoints_are_named_on_stderr(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(os, "replace", full("checkpoint-0003.npz"))
+    assert run(tmp_path, "epochs=3") == 2
+    monkeypatch.undo()
+    capsys.readouterr()
+    where = runs.folder(tmp_path, ROW, 0)
+    (where / "checkpoint-0002.npz").write_bytes(b"")
+    assert run(tmp_path, "epochs=3") == 0
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"{ROW.name}, seed 0: {where}/checkpoint-0002.npz cannot be used (")
+    assert first.endswith("; trying checkpoint-0001.npz") and second == f"{ROW.name}, seed 0: resumed at epoch 2"
+
+
+def test_the_table_is_written_by_one_process_at_a_time(tmp_path, monkeypatch):
+    def write(table, out, **others):
+        with pytest.raises(runs.Busy), runs.alone(out):
+            pass
+        written.append(out)
+
+    written = []
+    assert run(tmp_path, "epochs=1") == 0
+    monkeypatch.setattr(runs.study(recipes.get("digits")), "write", write)
+    assert run(tmp_path, "epochs=1") == 0
+    assert written == [tmp_path]
+
+
+def test_a_smoke_test_starts_anew(tmp_path, capsys):
+    argv = ["run", "digits", "--smoke", "--row", ROW.name, "--out", str(tmp_path)]
+    where = runs.folder(tmp_path / "smoke", ROW, 0)
+    where.mkdir(parents=True)
+    (where / "config.json").write_text("{}")
+    (where / "checkpoint-0001.npz").write_bytes(b"of another smoke test")
+    assert main(argv) == 0
+    captured = capsys.readouterr()
+    assert "cannot be used" not in captured.err and report.SMOKE in captured.out
