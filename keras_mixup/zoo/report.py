@@ -61,7 +61,7 @@ def listing(recipe):
     papers = {row.name: row.published and dataclasses.asdict(row.published) for row in recipe.rows}
     quoted = {"rows": [{"published": paper} for paper in papers.values()]}
     marks = sources(quoted)
-    figures = {name: _published(paper, marks) for name, paper in papers.items()}
+    figures = {name: published(paper, marks) for name, paper in papers.items()}
     name_width, figure_width = max(map(len, papers)), max(map(len, figures.values()))
     groups = comparisons(recipe, recipe.rows)
     lines = []
@@ -200,7 +200,7 @@ def cells(table):
     if several and all("examples_per_second" in row for row in rows):
         columns.append(("examples/s", lambda row: f"{row['examples_per_second']['mean']:,.0f}"))
     if marks:
-        columns.append(("published", lambda row: _published(row["published"], marks)))
+        columns.append(("published", lambda row: published(row["published"], marks)))
     return ["", *(heading for heading, _ in columns)], [
         [row["title"], *(cell(row) for _, cell in columns)] for row in rows
     ]
@@ -242,7 +242,8 @@ def sources(table):
     return {key: (number, digits[key[0]]) for number, key in enumerate(keys, start=1)}
 
 
-def _published(paper, marks):
+def published(paper, marks):
+    """A published figure as text, with `?` if it was not read at its source, and the number that `sources` gives it."""
     if paper is None:
         return ""
     number, digits = marks[paper["source"], paper["tag"]]

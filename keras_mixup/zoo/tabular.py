@@ -8,13 +8,13 @@ import numpy as np
 from keras_mixup.methods import Mixup
 from keras_mixup.mixupe import MixupE
 from keras_mixup.pairing import LabelDistance
-from keras_mixup.zoo import report, runs
+from keras_mixup.zoo import atomic, report, runs
 from keras_mixup.zoo.classifiers import load, steps, train  # noqa: F401
 from keras_mixup.zoo.datasets import tables
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.figures import LINES, figure_file
 from keras_mixup.zoo.recipe import Recipe, Row
-from keras_mixup.zoo.report import show, table, write  # noqa: F401
+from keras_mixup.zoo.report import SCORES, spread
 
 PICTURES = ("differences.png",)
 NO_PREVIEW = "tables have no images"
@@ -112,21 +112,100 @@ def summary(result):
     return f"{scores}, {result['seconds']:.1f} s"
 
 
+def by_budget(table):
+    """The rows of a table, as a dict from budgets to dicts from data sets to dicts from methods to rows."""
+    budgets = {}
+    for row in table["rows"]:
+        of_file = "dataset" not in row["settings"]
+        name, budget, method = ("", table["dataset"], row["title"]) if of_file else row["title"].split(", ", 2)
+        budgets.setdefault(budget, {}).setdefault(name, {})[method] = row
+    return budgets
+
+
+def methods(sets):
+    """The methods of a budget, in the order of the recipe."""
+    return list(dict.fromkeys(method for rows in sets.values() for method in rows))
+
+
+def grids(table):
+    """The table as text: a list of budgets, each with its name, the headings, and a list of lines, one per data set."""
+    marks = report.sources(table)
+    published = ["published"] if marks else []
+    return [
+        (
+            budget,
+            ["", "n", *methods(sets), *published],
+            [line for name, rows in sets.items() for line in _lines(name, rows, methods(sets), marks)],
+        )
+        for budget, sets in by_budget(table).items()
+    ]
+
+
+def _lines(name, rows, methods, marks):
+    """The lines of a data set: the first score, and for numbers the percentage as well."""
+    first = next(iter(rows.values()))
+    counts = "/".join(dict.fromkeys(str(row["n"]) for row in rows.values()))
+    for key in [key for key in (first["headline"], "mape") if key in first]:
+        heading, digits = SCORES[key]
+        line = [", ".join(filter(None, [name, heading])), counts]
+        for row in map(rows.get, methods):
+            against = row and key == row["headline"] and spread(row["against_baseline"], digits, "+")
+            line.append((spread(row[key], digits) if row else "") + (f" ({against})" if against else ""))
+        if marks:
+            papers = [report.published(row["published"], marks) for row in rows.values() if row["published"]]
+            # The source, which all of them share, is named once.
+            figures = [paper.partition(" [")[0] for paper in papers[:-1]] + papers[-1:]
+            line.append(" / ".join(figures) if key == first["headline"] else "")
+        yield line
+
+
+def notes(table):
+    """What a reader needs to know to trust the table."""
+    return [
+        "In brackets the difference to the first column. Published figures in the order of the columns. NLL, ECE and "
+        "MAE are in table.json.",
+        *report.notes(table),
+    ]
+
+
+def write(table, out):
+    """Write `table.json` and `table.md` into a folder."""
+    text = [f"# {table['title']}", *([f"**{report.SMOKE}**"] if table["smoke"] else [])]
+    for budget, header, lines in grids(table):
+        align = ["---"] + ["---:"] * (len(header) - 1)
+        text += [f"## {budget}", "\n".join("| " + " | ".join(line) + " |" for line in [header, align, *lines])]
+    text.append("\n".join(f"- {note}" for note in notes(table)))
+    atomic.write(out / "table.json", table)
+    atomic.write(out / "table.md", "\n\n".join(text) + "\n")
+
+
+def show(table, console):
+    """Print the table on a `rich` console."""
+    import rich.box
+    import rich.table
+
+    if table["smoke"]:
+        console.print(report.SMOKE, style="bold")
+    for budget, header, lines in grids(table):
+        grid = rich.table.Table(title=budget, title_justify="left", box=rich.box.SIMPLE_HEAD, pad_edge=False)
+        for i, heading in enumerate(header):
+            grid.add_column(heading, justify="right" if i else "left")
+        for line in lines:
+            grid.add_row(*line)
+        console.print(grid)
+
+
 def draw(recipe, found, out, smoke=False):
-    """Draw by how much each method changes the score of plain training, data set by data set, seed by seed."""
-    panels = {}
-    for group in report.comparisons(recipe, [row for row in recipe.rows if row.name in found]):
-        common, titles = report.split_titles([row.title for row in group])
-        *name, budget = common.split(", ") if common else [recipe.title]
-        changes = [_changes(found[group[0].name], found[row.name]) for row in group[1:]]
-        panels.setdefault((budget, *titles), []).append((", ".join(name), changes))
-    heights = [0.5 + 0.16 * sum(1 + len(changes) for _, changes in sets) for sets in panels.values()]
+    """Draw by how much each method changes the score of plain training, data set by data set, split by split."""
+    panels = by_budget(report.table(recipe, found, smoke))
+    heights = [0.5 + 0.16 * len(sets) * len(methods(sets)) for sets in panels.values()]
     with figure_file(out / PICTURES[0], figsize=(6.4, sum(heights) + 0.5 * len(panels) + 0.5)) as figure:
         grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
-        for axes, ((budget, baseline, *methods), sets) in zip(grid, panels.items(), strict=True):
-            _panel(axes, methods, sets)
+        for axes, (budget, sets) in zip(grid, panels.items(), strict=True):
+            _panel(axes, sets)
             axes.set_title(budget)
-            axes.set_xlabel(f"test error or RMSE against {baseline}, % of its mean")
+            score = "RMSE" if any("rmse" in row for rows in sets.values() for row in rows.values()) else "test error"
+            axes.set_xlabel(f"{score}, change against plain training in % of its mean")
         warning = "SMOKE TEST on generated data; " if smoke else ""
         figure.suptitle(
             f"{warning}{recipe.name}: left of the line is better; dots: splits, bars: two standard errors of the mean",
@@ -136,33 +215,34 @@ def draw(recipe, found, out, smoke=False):
         )
 
 
-def _changes(baseline, runs):
-    """The differences to the baseline in the first score, seed by seed, in percent of its mean."""
-    key = "rmse" if "rmse" in runs[0][0] else "error"
-    reference = {result["seed"]: result[key] for result, _ in baseline}
-    differences = [result[key] - reference[result["seed"]] for result, _ in runs if result["seed"] in reference]
-    # Where plain training makes no error, a percentage has no meaning: points are drawn instead.
-    return 100.0 * np.array(differences) / (np.mean(list(reference.values())) or 100.0)
-
-
-def _panel(axes, methods, sets):
-    """The changes of several methods on several data sets, a line for each of both."""
-    step = 1 + len(methods)
-    for i, (_, changes) in enumerate(sets):
-        for j, values in enumerate(changes):
-            line, y = LINES[1 + j % (len(LINES) - 1)], i * step + j
+def _panel(axes, sets):
+    """The changes by several methods on several data sets, a line for each of both."""
+    compared = [m for m in methods(sets) if any(m in rows and rows[m]["baseline"] for rows in sets.values())]
+    for i, rows in enumerate(sets.values()):
+        plain = next((row for row in rows.values() if row["baseline"] is None), None)
+        for j, method in enumerate(compared):
+            line, y = LINES[1 + j % (len(LINES) - 1)], i * (1 + len(compared)) + j
             style = {"color": line["color"], "marker": line["marker"], "linestyle": "none"}
-            axes.plot(values, np.full(len(values), y), markersize=2.2, alpha=0.35, markeredgewidth=0, **style)
-            if len(values):
+            # Only the labels: a method may be missing on the first data set.
+            axes.plot([], [], markersize=5, label=method if i == 0 else None, **style)
+            if method in rows and rows[method]["against_baseline"]:
+                # Where plain training makes no error, a percentage has no meaning: points are drawn instead.
+                unit = plain[plain["headline"]]["mean"] / 100.0 or 1.0
+                values = np.array(rows[method]["against_baseline"]["values"]) / unit
+                axes.plot(values, np.full(len(values), y), markersize=2.5, alpha=0.4, markeredgewidth=0, **style)
                 error = 2.0 * np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
-                label = methods[j] if i == 0 else None
-                axes.errorbar(np.mean(values), y, xerr=error, markersize=5, elinewidth=1.2, label=label, **style)
+                axes.errorbar(np.mean(values), y, xerr=error, markersize=5, elinewidth=1.2, **style)
     axes.axvline(0.0, color="0.5", linewidth=0.8, zorder=0)
-    axes.set_yticks([i * step + (len(methods) - 1) / 2 for i in range(len(sets))], [name for name, _ in sets])
+    step = 1 + len(compared)
+    axes.set_yticks([i * step + (len(compared) - 1) / 2 for i in range(len(sets))], list(sets))
     axes.set_ylim(len(sets) * step - 1.2, -0.8)
     axes.tick_params(axis="y", length=0)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7.5)
+    if compared:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7.5)
 
 
 def preview(recipe, data, path, smoke=False):
     """There is none."""
+
+
+table = report.table

@@ -127,7 +127,12 @@ def test_list_and_show(capsys):
     assert "\n  batch_size=32\n" in text
 
 
-@pytest.mark.parametrize("name", recipes.names())
+LIGHT = ("digits", "gan_toy")  # the networks of the others take longer to compile
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in LIGHT else pytest.mark.slow) for name in recipes.names()]
+)
 def test_smoke_needs_no_data_and_says_what_it_is(name, tmp_path, capsys):
     assert main(["run", name, "--smoke", "--data-dir", "/none", "--out", str(tmp_path)]) == 0
     assert report.SMOKE in capsys.readouterr().out

@@ -103,7 +103,7 @@ def test_a_run_stopped_after_any_epoch_ends_the_same(settings, tmp_path):
     ids=str,
 )
 def test_every_setting_alone_is_resumed_exactly(settings, tmp_path):
-    recipe = dataclasses.replace(BASE, **settings)
+    recipe = dataclasses.replace(BASE, **({"network": "dropout_mlp"} | settings if settings else {}))
     assert ended(tmp_path / "stopped", recipe, stops=(1,))[:2] == ended(tmp_path / "whole", recipe)[:2]
 
 

@@ -8,7 +8,7 @@ import pytest
 from sklearn import metrics
 
 from keras_mixup.cli import main
-from keras_mixup.zoo import datasets, inputs, recipes, runs
+from keras_mixup.zoo import datasets, inputs, recipes, runs, tabular
 from keras_mixup.zoo.datasets import tables
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.evaluate import evaluate
@@ -369,6 +369,64 @@ def test_a_csv_file_on_the_command_line(tmp_path, capsys):
     # What the run says is what its network does on the test part of its own split.
     _, size, scores = evaluate(tmp_path / "out" / "erm" / "seed0")
     assert size == 10 and scores["rmse"] == pytest.approx(table["rows"][0]["rmse"]["mean"], rel=1e-5)
+
+
+ENVIRONMENT = {"machine": "M", "backend": "tensorflow", "versions": {}, "commit": None, "date": "2026-01-01"}
+
+
+def finished(*scores):
+    """Finished runs as `runs.collect` gives them, one for each seed."""
+    shared = {"nll": 0.5, "ece": 1.0, "seconds": 2.0, "examples_per_second": 9.0, "environment": ENVIRONMENT}
+    return [({"seed": seed, **shared, **score}, []) for seed, score in enumerate(scores)]
+
+
+def errors(*values):
+    return finished(*({"error": value, "top5_error": 0.0} for value in values))
+
+
+def test_the_table_has_a_line_for_each_data_set(tmp_path):
+    found = {
+        "arcene-erm": errors(10.0, 14.0),
+        "iris-erm": errors(10.0, 12.0),
+        "iris-mixup-0.2": errors(11.0, 10.0),
+        "iris-mixup-1.0": errors(8.0, 14.0),
+        "iris-erm-25": errors(5.0),
+        "iris-mixupe-25": errors(4.0),
+        "concrete-erm": finished({"rmse": 6.0, "mae": 5.0, "mape": 12.0}),
+        "concrete-c-mixup": finished({"rmse": 5.5, "mae": 4.0, "mape": 11.5}),
+    }
+    table = tabular.table(RECIPE, found)
+    tabular.write(table, tmp_path)
+    lines = [line for line in (tmp_path / "table.md").read_text().splitlines() if line and " --- " not in line]
+    assert lines[:12] == [
+        f"# {RECIPE.title}",
+        "## 10 epochs",
+        "|  | n | ERM | mixup, alpha 0.2 | mixup, alpha 1.0 | published |",
+        "| Arcene, error (%) | 2 | 12.00 ± 2.83 |  |  | 57.6? [1] |",
+        "| Iris, error (%) | 2 | 11.00 ± 1.41 | 10.50 ± 0.71 (-0.50 ± 2.12) | 11.00 ± 4.24 (+0.00 ± 2.83) "
+        "| 21.3? / 17.3? [1] |",
+        "## 25 epochs",
+        "|  | n | ERM | MixupE, alpha 0.2, eta 0.01 | published |",
+        "| Iris, error (%) | 1 | 5.00 | 4.00 (-1.00) | 9.06 ± 7.01 / 7.29 ± 6.95 [2] |",
+        "## 100 epochs",
+        "|  | n | ERM | C-Mixup, alpha 2 | published |",
+        "| Concrete, RMSE | 1 | 6.000 | 5.500 (-0.500) |  |",
+        "| Concrete, MAPE (%) | 1 | 12.00 | 11.50 |  |",
+    ]
+    assert json.loads((tmp_path / "table.json").read_text())["rows"][2]["nll"]["values"] == [0.5, 0.5]
+
+
+def test_the_picture_shows_changes_in_percent_of_plain_training(monkeypatch, tmp_path):
+    drawn, panel = [], tabular._panel
+    monkeypatch.setattr(tabular, "_panel", lambda axes, sets: (panel(axes, sets), drawn.append(axes)))
+    found = {"iris-erm": errors(10.0, 12.0), "iris-mixup-1.0": errors(8.0, 14.3)}
+    tabular.draw(RECIPE, found, tmp_path)
+    (axes,) = drawn
+    dots = next(line for line in axes.lines if len(line.get_xdata()) == 2 and line.get_linestyle() == "None")
+    np.testing.assert_allclose(dots.get_xdata(), [-200 / 11, 230 / 11])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["Iris"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["mixup, alpha 1.0"]
+    assert (tmp_path / "differences.png").stat().st_size > 10_000
 
 
 @pytest.mark.slow

@@ -104,6 +104,11 @@ def test_divergence_is_told_in_words(tmp_path):
         trained(ERM, 0, tmp_path, recipe)
 
 
+def test_dropout_needs_a_place(tmp_path):
+    with pytest.raises(UserError, match=r"^`dropout` should be 0 for small_cnn\. Received: dropout=0.3\.$"):
+        trained(ERM, 0, tmp_path, dataclasses.replace(RECIPE, dropout=0.3))
+
+
 @pytest.mark.parametrize("score", ["last", "best", "median"])
 def test_the_score_is_that_of_the_epoch_that_the_recipe_names(score):
     errors = [9.0, 9.5, 8.0, 4.0, 3.0, 7.5, 2.0, 6.0, 5.0, 3.5, 2.5, 4.5]
