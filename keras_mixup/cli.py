@@ -10,7 +10,7 @@ import sys
 from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Mixup, RegMixup, Remix, ResizeMix
 from keras_mixup.zoo import engine, recipes, runs
 from keras_mixup.zoo.errors import UserError, need
-from keras_mixup.zoo.recipe import Row, override, settable
+from keras_mixup.zoo.recipe import Row, for_row, override, settable
 
 # What `preview --method` shows. ManifoldMixup and MixupE do not change images. A preview gives every one of its 64
 # examples a class of its own; for Remix every other one is ten times rarer.
@@ -241,8 +241,8 @@ def _make(recipe, todo, out, args, console, devices):
     from keras_mixup.zoo.progress import progress
 
     study = runs.study(recipe)
-    describe = functools.partial(study.progress, recipe)
-    with progress(console, len(todo), study.steps(recipe), describe, study.summary) as (step, report, finished):
+    records = [study.steps(recipe, row) for row, _ in todo]
+    with progress(console, records, study.summary) as (step, report, finished):
         loaded = None
         for row, seed in todo:
             if loaded is None or loaded[1] != seed or not runs.same_data(loaded[0], row):
@@ -250,7 +250,8 @@ def _make(recipe, todo, out, args, console, devices):
             if study.NO_PREVIEW is None and devices.chief and not (out / "preview.png").exists():
                 study.preview(recipe, data, out / "preview.png", args.smoke)
             label = f"{row.name}, seed {seed}"
-            told = functools.partial(step, label), devices, functools.partial(report, label)
+            describe = functools.partial(study.progress, for_row(recipe, row))
+            told = functools.partial(step, label, describe), devices, functools.partial(report, label)
             try:
                 result = runs.run(recipe, row, seed, data, out, args.smoke, *told)
             except runs.Busy:

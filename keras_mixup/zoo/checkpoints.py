@@ -23,7 +23,7 @@ def save(folder, model, history):
         model: A compiled Keras model; its layers' random state, its optimiser and moving averages are variables, too.
         history: The records of all epochs so far.
     """
-    arrays = {f"{i:05}": value for i, value in enumerate(map(_value, _variables(model)))}
+    arrays = {f"{i:05}": value for i, value in enumerate(values(_variables(model)))}
     records = np.frombuffer(json.dumps(history).encode(), "uint8")
     with atomic.replacing(folder / f"checkpoint-{len(history):04}.npz") as path:
         np.savez(path, history=records, **arrays)
@@ -47,14 +47,14 @@ def restore(folder, model, report):
     found = paths(folder)
     for path, older in itertools.zip_longest(found, found[1:]):
         try:
-            history, values = _read(path)
-            if [value.shape for value in values] != shapes:
+            history, stored = _read(path)
+            if [value.shape for value in stored] != shapes:
                 raise ValueError("it is of another network or optimiser")
         except Exception as error:  # a damaged archive makes its reader raise almost anything
             instead = "starting anew" if older is None else f"trying {older.name}"
             report(f"{path} cannot be used ({type(error).__name__}: {error}); {instead}")
             continue
-        for variable, value in zip(variables, values, strict=True):
+        for variable, value in zip(variables, stored, strict=True):
             variable.assign(value)
         return history
     return []
@@ -72,6 +72,14 @@ def remove(folder):
         path.unlink()
 
 
+def values(variables):
+    """Copies of variables as arrays, wherever they lie."""
+    import keras
+
+    # By way of tensors, as a variable on several devices is not an array to NumPy.
+    return [np.array(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable))) for variable in variables]
+
+
 def _epoch(path):
     return path.stem.removeprefix("checkpoint-")
 
@@ -79,12 +87,6 @@ def _epoch(path):
 def _variables(model):
     # A wrapped optimiser, as for float16, lists the variables of the inner one.
     return [*model.variables, *model.optimizer.variables]
-
-
-def _value(variable):
-    import keras
-
-    return keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable))  # one of several devices has copies
 
 
 def _read(path):

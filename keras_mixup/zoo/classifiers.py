@@ -29,9 +29,9 @@ def load(recipe, row, seed, data_dir, smoke):
     return runs.load(recipe, row, seed, data_dir, smoke)
 
 
-def steps(recipe):
+def steps(recipe, row):
     """How many records a run makes."""
-    return recipe.epochs
+    return for_row(recipe, row).epochs
 
 
 def train(recipe, row, seed, data, on_record, folder, engine, report):

@@ -169,12 +169,16 @@ def _watch(end_of_epoch, recipe, steps, report):
 @contextlib.contextmanager
 def _averaged(model):
     """The moving average of the weights in place of the weights."""
-    import keras
-
-    kept = [keras.ops.convert_to_tensor(variable) for variable in model.trainable_variables]
+    kept = checkpoints.values(model.trainable_variables)
     model.optimizer.finalize_variable_values(model.trainable_variables)
+    # On JAX weights and averages are the same arrays now, and `predict` gives those of the weights away.
+    _assign(model.trainable_variables, checkpoints.values(model.trainable_variables))
     yield
-    for variable, value in zip(model.trainable_variables, kept, strict=True):
+    _assign(model.trainable_variables, kept)
+
+
+def _assign(variables, values):
+    for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 

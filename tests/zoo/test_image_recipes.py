@@ -56,6 +56,7 @@ TABLES = {
         [
             ("mixup-1e-4", 4.24, None, None, "verified"),
             ("erm-5e-4", 5.18, None, None, "verified"),
+            ("mixup-5e-4", 4.68, None, None, "verified"),
             ("layer4-1e-4", 5.95, None, None, "from memory"),
             ("inputs-sc-knn-5e-4", 5.52, None, None, "from memory"),
             ("inputs-smooth-0.2-1e-4", 4.98, None, None, "from memory"),

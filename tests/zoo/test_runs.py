@@ -1,5 +1,6 @@
 """Runs and their folders: what is busy, what cannot be written, what was run otherwise."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -8,7 +9,7 @@ import pathlib
 import pytest
 
 from keras_mixup.cli import main
-from keras_mixup.zoo import checkpoints, recipes, report, runs
+from keras_mixup.zoo import atomic, checkpoints, recipes, report, runs
 
 ROW = recipes.get("digits").rows[1]
 SHORT = ["run", "digits", "--row", ROW.name, "--seeds", "1", "--set", "train_size=40"]
@@ -18,14 +19,23 @@ def run(out, *settings):
     return main([*SHORT, *settings, "--out", str(out)])
 
 
-def test_a_run_that_another_process_makes_is_left_to_it(tmp_path, capsys):
+def test_a_run_that_another_process_makes_is_left_to_it(tmp_path, monkeypatch, capsys):
     with runs.alone(runs.folder(tmp_path, ROW, 0)):
         assert run(tmp_path, "epochs=1") == 0
     out = capsys.readouterr().out
     assert out.endswith(f"[1/1] {ROW.name}, seed 0: left to the process that is making it\nNo run is finished yet.\n")
     assert not runs.is_finished(tmp_path, ROW, 0)
+
+    def write(table, out, **others):
+        with pytest.raises(runs.Busy), runs.alone(out):
+            pass
+        written.append(out)
+
+    written = []
+    monkeypatch.setattr(runs.study(recipes.get("digits")), "write", write)
     assert run(tmp_path, "epochs=1") == 0
     assert runs.is_finished(tmp_path, ROW, 0)
+    assert written == [tmp_path]  # by one process at a time
 
 
 def test_two_cannot_be_alone(tmp_path):
@@ -36,11 +46,8 @@ def test_two_cannot_be_alone(tmp_path):
 
 
 def test_what_another_process_finished_is_taken_from_it(tmp_path):
-    assert run(tmp_path, "epochs=1") == 0
-    path = runs.folder(tmp_path, ROW, 0) / "result.json"
-    path.write_text('{"made": "elsewhere"}')
-    recipe = recipes.get("digits")
-    assert runs.run(recipe, ROW, 0, None, tmp_path) == {"made": "elsewhere"}
+    atomic.write(runs.folder(tmp_path, ROW, 0) / "result.json", {"made": "elsewhere"})
+    assert runs.run(recipes.get("digits"), ROW, 0, None, tmp_path) == {"made": "elsewhere"}
 
 
 def full(name):
@@ -55,7 +62,7 @@ def full(name):
     return refuse
 
 
-@pytest.mark.parametrize("name", ["checkpoint-0002.npz", "network.keras"])
+@pytest.mark.parametrize("name", ["checkpoint-0002.npz", pytest.param("network.keras", marks=pytest.mark.slow)])
 def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_from_there(name, tmp_path, monkeypatch, capsys):
     where = runs.folder(tmp_path, ROW, 0)
     monkeypatch.setattr(os, "replace", full(name))
@@ -77,19 +84,19 @@ def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_from_there(name, tm
     assert len(json.loads((where / "history.json").read_text())) == 2
 
 
-def test_an_interrupted_run_is_not_continued_with_other_settings(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(os, "replace", full("checkpoint-0002.npz"))
-    assert run(tmp_path, "epochs=2") == 2
-    monkeypatch.undo()
-    capsys.readouterr()
-    assert run(tmp_path, "epochs=3") == 2
+def test_an_interrupted_run_is_not_continued_with_other_settings(tmp_path, capsys):
     where = runs.folder(tmp_path, ROW, 0)
+    recipe = dataclasses.replace(recipes.get("digits"), train_size=40, epochs=2)
+    atomic.write(where / "config.json", runs.config(recipe, ROW, 0))
+    (where / "checkpoint-0001.npz").write_bytes(b"")
+    assert run(tmp_path, "epochs=3") == 2
     assert capsys.readouterr().err == (
         f"keras-mixup: `--out` should be another folder: the interrupted run {where} has epochs=2, "
         f"and you ask for epochs=3. Received: --out={tmp_path}.\n"
     )
 
 
+@pytest.mark.slow
 def test_damaged_checkpoints_are_named_on_stderr(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(os, "replace", full("checkpoint-0003.npz"))
     assert run(tmp_path, "epochs=3") == 2
@@ -101,19 +108,6 @@ def test_damaged_checkpoints_are_named_on_stderr(tmp_path, monkeypatch, capsys):
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith(f"{ROW.name}, seed 0: {where}/checkpoint-0002.npz cannot be used (")
     assert first.endswith("; trying checkpoint-0001.npz") and second == f"{ROW.name}, seed 0: resumed at epoch 2"
-
-
-def test_the_table_is_written_by_one_process_at_a_time(tmp_path, monkeypatch):
-    def write(table, out, **others):
-        with pytest.raises(runs.Busy), runs.alone(out):
-            pass
-        written.append(out)
-
-    written = []
-    assert run(tmp_path, "epochs=1") == 0
-    monkeypatch.setattr(runs.study(recipes.get("digits")), "write", write)
-    assert run(tmp_path, "epochs=1") == 0
-    assert written == [tmp_path]
 
 
 def test_a_smoke_test_starts_anew(tmp_path, capsys):

@@ -73,7 +73,7 @@ def _scaled(pixels):
     return np.asarray(pixels, "float32") / 127.5 - 1.0
 
 
-def steps(recipe):
+def steps(recipe, row):
     """How many records a run makes."""
     return len(training.looks(recipe.iterations))
 

@@ -38,7 +38,7 @@ def load(recipe, row, seed, data_dir, smoke):
     return None
 
 
-def steps(recipe):
+def steps(recipe, row):
     """How many records a run makes."""
     return len(training.looks(recipe.iterations))
 
