@@ -1,11 +1,18 @@
 """CIFAR-10, 5,000 training images, a narrow network: ERM against mixup, MixupE and CutMix.
 
-Not run yet, so there are no results.
+Test error 45.05 % for ERM, 44.98 % for mixup, 44.46 % for MixupE and 40.88 % for CutMix; means of 2 seeds, and seed by
+seed the differences to ERM are -0.07 ± 0.24, -0.58 ± 0.40 and -4.17 ± 0.10. In error, then, mixup gains nothing in so
+short a training, CutMix much. Likelihood and calibration are another matter: NLL falls from 2.10 to 1.33 with mixup,
+the expected calibration error from 28.5 % to 2.5 %. ERM knows its training set by heart after 20 epochs, and is sure of
+what it does not know. Five to seven minutes of training per run on two cores shared with other work; 2026-11-21. Table
+and plots: `keras_mixup/zoo/results/cifar10_small`.
 
     keras-mixup run cifar10_small --data-dir DIR
+    keras-mixup run cifar10_small --data-dir DIR --set train_size=50000 epochs=100 augment=pad_crop_flip --out DIR
 
-Data: CIFAR-10 of TensorFlow Datasets, prepared in DIR. Each seed draws its own 5,000 of the 50,000 training images;
-all 10,000 test images are used. No augmentation but the mixing.
+Data: CIFAR-10 of TensorFlow Datasets, prepared in DIR. Each seed draws its own 5,000 of the 50,000 training images; all
+10,000 test images are used. No augmentation but the mixing. WRN-10-2 with a stem that halves the image. The budget was
+chosen for two cores, before any row had been seen to its end; nothing was tuned.
 """
 
 from keras_mixup.methods import CutMix, Mixup
