@@ -32,7 +32,7 @@ class FixedWeights:
         self.weights = np.array(weights, "float32")
 
     def __repr__(self):  # without its address, which differs between the processes that share the tests
-        return "FixedWeights"
+        return "<FixedWeights>"
 
     def sample(self, shape, seed=None):
         (size,) = shape
