@@ -45,8 +45,10 @@ class ManifoldMixup:
     def __post_init__(self):
         Mixup(self.alpha, self.per, self.pairing)
         names = isinstance(self.layers, tuple | list) and all(isinstance(name, str) for name in self.layers)
-        if not names or not self.layers:
-            raise ValueError(f"`layers` should be the names of one layer or more. Received: layers={self.layers!r}.")
+        if not names or not self.layers or len(set(self.layers)) < len(self.layers):
+            raise ValueError(
+                f"`layers` should be the names of one layer or more, each once. Received: layers={self.layers!r}."
+            )
         object.__setattr__(self, "layers", tuple(self.layers))
 
     @property

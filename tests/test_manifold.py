@@ -226,9 +226,9 @@ def test_names_that_fit_no_layer_or_several_are_refused(name, fits):
         MixupModel(network, ManifoldMixup((name,)))
 
 
-@pytest.mark.parametrize("layers", [(), "hidden", None, (1,), ("a", None)], ids=repr)
+@pytest.mark.parametrize("layers", [(), "hidden", None, (1,), ("a", None), ("a", "a")], ids=repr)
 def test_layers_are_checked(layers):
-    with refuses(f"`layers` should be the names of one layer or more. Received: layers={layers!r}."):
+    with refuses(f"`layers` should be the names of one layer or more, each once. Received: layers={layers!r}."):
         ManifoldMixup(layers)
 
 

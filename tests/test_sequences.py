@@ -9,6 +9,7 @@ from contract import BACKEND, METHOD_DOORS, ON_TENSORFLOW, FixedWeights, feature
 from reference import mix_rows
 
 from keras_mixup import CutMix, DMixup, Draw, ManifoldMixup, Mixup, MixupE, MixupModel, RegMixup, Remix, check_mixed
+from keras_mixup.batch import mix_batch
 from keras_mixup.mixing import unite
 
 SIZE, LENGTH, WORDS, WIDTH, CLASSES = 6, 5, 9, 4, 3
@@ -467,7 +468,7 @@ def test_what_cannot_be_mixed_at_a_layer(method, at, message):
         MixupModel(pooling_network(), method, at=at)
 
 
-def test_targets_alone_are_never_mixed():
+def test_what_is_not_called_and_what_has_no_targets_is_refused():
     network = Subclassed(embedding(), keras.layers.GlobalAveragePooling1D(), keras.layers.Dense(CLASSES))
     network.unused = keras.layers.Dense(2, name="unused")
     with refuses("The network was called, and the layer 'unused' in it was not, so its output cannot be mixed."):
@@ -475,8 +476,9 @@ def test_targets_alone_are_never_mixed():
     network = pooling_network()
     with refuses("in it was not, so its output cannot be mixed."):
         one_step(network, at=network.layers[0].name)  # the input
-    with refuses("Nothing to mix: what a layer returns is mixed together with the targets, so give batches `(x, y)`"):
-        one_step(pooling_network(), y=None)
+    for batch in (TOKENS, (TOKENS,), {"tokens": TOKENS, "label": Y}):
+        with refuses("Nothing to mix: what a layer returns is mixed together with the targets, so give batches `(x, y"):
+            mix_batch(batch, FIXED, seed=1, inputs=False)
 
 
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow's steps do not know how many rows they get")
