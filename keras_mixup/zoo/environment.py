@@ -24,7 +24,7 @@ def environment():
             "python": platform.python_version(),
         },
         "backend": keras.backend.backend(),
-        "machine": f"{_processor()}, {_cores()} cores",
+        "machine": f"{_processor()}, {_cores()} core{'s' * (_cores() > 1)}",
         "commit": _commit(),
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
     }
