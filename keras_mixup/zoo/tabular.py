@@ -197,12 +197,13 @@ def show(table, console):
 
 def draw(recipe, found, out, smoke=False):
     """Draw by how much each method changes the score of plain training, data set by data set, split by split."""
-    panels = by_budget(report.table(recipe, found, smoke))
+    table = report.table(recipe, found, smoke)
+    panels, named = by_budget(table), {row["name"]: row for row in table["rows"]}
     heights = [0.5 + 0.16 * len(sets) * len(methods(sets)) for sets in panels.values()]
     with figure_file(out / PICTURES[0], figsize=(6.4, sum(heights) + 0.5 * len(panels) + 0.5)) as figure:
         grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
         for axes, (budget, sets) in zip(grid, panels.items(), strict=True):
-            _panel(axes, sets)
+            _panel(axes, sets, named)
             axes.set_title(budget)
             score = "RMSE" if any("rmse" in row for rows in sets.values() for row in rows.values()) else "test error"
             axes.set_xlabel(f"{score}, change against plain training in % of its mean")
@@ -213,13 +214,13 @@ def draw(recipe, found, out, smoke=False):
             x=0.005,
             ha="left",
         )
+    return PICTURES
 
 
-def _panel(axes, sets):
+def _panel(axes, sets, named):
     """The changes by several methods on several data sets, a line for each of both."""
     compared = [m for m in methods(sets) if any(m in rows and rows[m]["baseline"] for rows in sets.values())]
     for i, rows in enumerate(sets.values()):
-        plain = next((row for row in rows.values() if row["baseline"] is None), None)
         for j, method in enumerate(compared):
             line, y = LINES[1 + j % (len(LINES) - 1)], i * (1 + len(compared)) + j
             style = {"color": line["color"], "marker": line["marker"], "linestyle": "none"}
@@ -227,6 +228,7 @@ def _panel(axes, sets):
             axes.plot([], [], markersize=5, label=method if i == 0 else None, **style)
             if method in rows and rows[method]["against_baseline"]:
                 # Where plain training makes no error, a percentage has no meaning: points are drawn instead.
+                plain = named[rows[method]["baseline"]]
                 unit = plain[plain["headline"]]["mean"] / 100.0 or 1.0
                 values = np.array(rows[method]["against_baseline"]["values"]) / unit
                 axes.plot(values, np.full(len(values), y), markersize=2.5, alpha=0.4, markeredgewidth=0, **style)

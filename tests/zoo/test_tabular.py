@@ -418,7 +418,7 @@ def test_the_table_has_a_line_for_each_data_set(tmp_path):
 
 def test_the_picture_shows_changes_in_percent_of_plain_training(monkeypatch, tmp_path):
     drawn, panel = [], tabular._panel
-    monkeypatch.setattr(tabular, "_panel", lambda axes, sets: (panel(axes, sets), drawn.append(axes)))
+    monkeypatch.setattr(tabular, "_panel", lambda axes, *rest: (panel(axes, *rest), drawn.append(axes)))
     found = {"iris-erm": errors(10.0, 12.0), "iris-mixup-1.0": errors(8.0, 14.3)}
     tabular.draw(RECIPE, found, tmp_path)
     (axes,) = drawn
