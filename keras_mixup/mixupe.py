@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import keras
 
+from keras_mixup.gradients import gradient
 from keras_mixup.methods import Mixup, is_number, method
 
 
@@ -194,34 +195,6 @@ def exact_derivative(network, x, y, x_mean, training=True):
         difference = ops.stop_gradient(ops.softmax(logits, axis=-1) - ops.cast(y, "float32"))
         return ops.sum(difference * logits)
 
-    slope = _gradient(product, x, network.variables)
+    slope = gradient(product, x, network.variables)
     direction = ops.cast(x_mean, "float32") - ops.cast(x, "float32")
     return ops.sum(ops.reshape(ops.cast(slope, "float32") * direction, (ops.shape(x)[0], -1)), axis=-1)
-
-
-def _gradient(function, x, variables):
-    """The gradient at `x` of a scalar function that uses these variables, itself differentiable, on any backend."""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        x = tf.convert_to_tensor(x)
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            value = function(x)
-        return tape.gradient(value, x)
-    if backend == "jax":
-        import jax
-
-        state = [(variable, variable.value) for variable in variables]
-
-        def stateless(x):  # what the network updates in here, such as batch statistics, must not leave the trace
-            with keras.StatelessScope(state_mapping=state):
-                return function(x)
-
-        return jax.grad(stateless)(x)
-    import torch
-
-    x = x.detach().requires_grad_(True)
-    with torch.enable_grad():
-        return torch.autograd.grad(function(x), x, create_graph=True)[0]
