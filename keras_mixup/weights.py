@@ -3,8 +3,11 @@
 x~ = weight * x + (1 - weight) * x[partner],    weight ~ Beta(alpha, alpha)
 """
 
+import dataclasses
 import math
 import numbers
+
+import keras
 
 from keras_mixup import ops as tables
 from keras_mixup.schedules import Adjustable
@@ -117,8 +120,59 @@ def draw(size, alpha, seed):
     """
     if not is_distribution(alpha):
         return beta(size, alpha, seed)
+    if isinstance(alpha, Folded):
+        return alpha.sample((size,), seed=seed)
     ops = tables.of(seed)
     return ops.cast(alpha.sample((size,), seed=ops.cast(ops.raw_seed(seed), "int32")), "float32")
+
+
+@keras.saving.register_keras_serializable(package="keras_mixup")
+@dataclasses.dataclass(frozen=True)
+class Folded:
+    """The law of the larger share: the original is never less than half of a mix, as in MixMatch.
+
+        weight = max(w, 1 - w),    w ~ Beta(alpha, alpha)
+
+    It stands where a method takes `alpha`: `Mixup(Folded(0.75))`. Folding changes which of two examples is called the
+    original, not what the mixes of a batch look like on the whole; it matters where the two are not alike, as when one
+    is labelled and its partner is not. It is the symmetric Beta law, truncated to [1/2, 1].
+
+    Args:
+        alpha: A finite number >= 0; at 0 every weight is exactly 1.
+
+    Raises:
+        ValueError: If `alpha` is not a finite number >= 0.
+
+    Example:
+
+    >>> from keras_mixup import Mixup
+    >>> draw = Mixup(Folded(0.75), pairing="reverse").draw(size=8, seed=1)
+    >>> float(keras.ops.min(draw.weight)) >= 0.5
+    True
+
+    Reference:
+        MixMatch (arXiv 1905.02249), section 3.3.
+    """
+
+    alpha: float
+
+    def __post_init__(self):
+        if not _is_strength(self.alpha):
+            raise ValueError(f"`alpha` should be a finite number >= 0. Received: alpha={self.alpha!r}.")
+
+    def sample(self, shape, seed):
+        """Draw weights: float32 of shape `(size,)`; the seed is as for `beta`."""
+        weight = beta(shape[0], self.alpha, seed)
+        return tables.of(weight).maximum(weight, 1.0 - weight)
+
+    def get_config(self):
+        """The arguments as plain data, for saving with Keras."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        """Rebuild the law from `get_config`."""
+        return cls(**config)
 
 
 def is_distribution(alpha):
@@ -135,9 +189,13 @@ def check_alpha(alpha):
     """Raise a `ValueError` unless `alpha` is a finite number >= 0, adjustable, or a distribution."""
     if is_distribution(alpha) or is_adjustable(alpha):
         return
-    number = isinstance(alpha, numbers.Real) and not isinstance(alpha, bool)
-    if not number or not 0 <= alpha < math.inf:
+    if not _is_strength(alpha):
         raise ValueError(
             "`alpha` should be a finite number >= 0, or an object with `sample(shape, seed=...)` such as a "
             f"`tfp.distributions` distribution. Received: alpha={alpha!r}."
         )
+
+
+def _is_strength(alpha):
+    """Whether a value is a finite number >= 0."""
+    return isinstance(alpha, numbers.Real) and not isinstance(alpha, bool) and 0 <= alpha < math.inf

@@ -5,6 +5,7 @@ says how likely a correct sampler is to fail it. The seeds are fixed, so a test 
 sampler, or a library's random stream, changes.
 """
 
+import json
 import math
 import re
 
@@ -298,3 +299,33 @@ def test_a_tfp_distribution_honours_the_seed(mode):
     first, again, other = (numpy(TFP_MODES[mode](100, tfp_beta(), seed)) for seed in (5, 5, 6))
     np.testing.assert_array_equal(first, again)
     assert (first != other).mean() > 0.9
+
+
+@pytest.mark.parametrize("mode", TFP_MODES)
+@pytest.mark.parametrize("alpha", [0.25, 0.75])
+def test_folded_weights_follow_the_truncated_law(alpha, mode):
+    """P(max(w, 1 - w) <= x) = 2 F(x) - 1 from 1/2 on. A correct sampler fails with probability 1e-9 per case."""
+    sample = numpy(TFP_MODES[mode](100_000, weights.Folded(alpha), 12))
+    assert sample.dtype == np.float32 and sample.shape == (100_000,)
+    assert sample.min() >= 0.5
+    points = INSIDE[INSIDE > 0.5]
+    check_cdf(sample, points, 2 * stats.beta.cdf(points, alpha, alpha) - 1)
+
+
+def test_folding_takes_the_larger_share_of_the_same_draw():
+    weight = numpy(weights.draw(1000, 0.4, seed=9))
+    folded = numpy(weights.draw(1000, weights.Folded(0.4), seed=9))
+    np.testing.assert_array_equal(folded, np.maximum(weight, 1 - weight))
+    assert 300 < (folded != weight).sum() < 700
+    assert (numpy(weights.draw(6, weights.Folded(0), seed=1)) == 1.0).all()
+
+
+@pytest.mark.parametrize("alpha", [-0.1, math.inf, math.nan, True, "0.2", None, Triangular()])
+def test_only_a_number_is_folded(alpha):
+    with pytest.raises(ValueError, match=r"^`alpha` should be a finite number >= 0\. Received: alpha="):
+        weights.Folded(alpha)
+
+
+def test_a_folded_law_is_saved():
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(weights.Folded(0.75))))
+    assert keras.saving.deserialize_keras_object(config) == weights.Folded(0.75)
