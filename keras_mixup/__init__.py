@@ -2,6 +2,17 @@
 
 from importlib.metadata import version as _version
 
+from keras_mixup import attacks as attacks
+from keras_mixup.calibration import (
+    AverageCalibrationError,
+    BrierScore,
+    ExpectedCalibrationError,
+    MaximumCalibrationError,
+    NegativeLogLikelihood,
+    OverconfidenceError,
+    fit_temperature,
+    reliability,
+)
 from keras_mixup.callbacks import CleanMetrics
 from keras_mixup.check import MixReport, check_mixed
 from keras_mixup.gan import MixupGAN
@@ -16,18 +27,24 @@ from keras_mixup.model import MixupModel
 from keras_mixup.pairing import LabelDistance
 from keras_mixup.pipeline import c_mixup, mix_with, mixup
 from keras_mixup.schedules import Adjustable, Schedule, off_epochs, without_hesitation
+from keras_mixup.weights import Folded
 
 __version__ = _version("keras-mixup")
 __all__ = [
     "Adjustable",
+    "AverageCalibrationError",
+    "BrierScore",
     "Choice",
     "CleanMetrics",
     "CutMix",
     "DMixup",
     "Draw",
+    "ExpectedCalibrationError",
     "FMix",
+    "Folded",
     "LabelDistance",
     "ManifoldMixup",
+    "MaximumCalibrationError",
     "MixLayer",
     "MixReport",
     "MixedAccuracy",
@@ -36,6 +53,8 @@ __all__ = [
     "MixupGAN",
     "MixupLayer",
     "MixupModel",
+    "NegativeLogLikelihood",
+    "OverconfidenceError",
     "PairLoss",
     "RegMixup",
     "Remix",
@@ -45,9 +64,11 @@ __all__ = [
     "c_mixup",
     "check_mixed",
     "class_sample_weight",
+    "fit_temperature",
     "mix",
     "mix_with",
     "mixup",
     "off_epochs",
+    "reliability",
     "without_hesitation",
 ]

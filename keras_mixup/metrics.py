@@ -1,6 +1,15 @@
-"""Accuracy for mixed targets."""
+"""Accuracy for mixed targets. The metrics of calibration are here too, by name."""
 
 import keras
+
+from keras_mixup.calibration import (  # noqa: F401
+    AverageCalibrationError,
+    BrierScore,
+    ExpectedCalibrationError,
+    MaximumCalibrationError,
+    NegativeLogLikelihood,
+    OverconfidenceError,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup")

@@ -12,7 +12,19 @@ import pytest
 TESTS = pathlib.Path(__file__).parent
 NEUTRAL = [
     *["weights", "pairing", "mixing", "methods", "cutting", "family", "manifold", "mixupe"],
-    *["contract", "layer", "pipeline", "model", "sequences", "losses", "metrics", "callbacks", "check"],
+    *[
+        "contract",
+        "layer",
+        "pipeline",
+        "model",
+        "sequences",
+        "losses",
+        "metrics",
+        "calibration",
+        "callbacks",
+        "check",
+        "attacks",
+    ],
 ]
 
 

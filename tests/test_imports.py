@@ -15,12 +15,12 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # From the ground up; a file may import from the floors below its own. A new file has to be put somewhere.
 FLOORS = [
-    {"ops", "schedules"},
+    {"ops", "schedules", "gradients", "calibration"},
     {"weights", "pairing", "regions"},
     {"mixing"},
     {"methods", "batch"},
     {"layers", "pipeline", "losses", "metrics", "hidden", "manifold", "mixupe"},
-    {"model", "gan", "callbacks", "check"},
+    {"model", "gan", "callbacks", "check", "attacks"},
     {""},  # the contents page, `keras_mixup/__init__.py`
     {"zoo"},
     {"bench"},
