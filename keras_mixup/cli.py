@@ -187,11 +187,11 @@ def _run(args):
     recipe = recipes.get(args.recipe)
     seeds = [] if args.seeds is None else [f"seeds={args.seeds}"]
     recipe = override(recipe, [*args.set, *seeds])
-    rows = _rows(recipe, args.row)
     out = pathlib.Path(args.out or f"runs/{recipe.name}").expanduser()
     study = runs.study(recipe)
     if args.smoke:
         recipe, out = study.smoke(recipe), out / "smoke"
+    rows = _rows(recipe, args.row)
     need("keras-mixup run", *_PACKAGES, *study.packages(recipe, args.smoke))
     runs.check_out(recipe, out, args.smoke)
     if study.ONE_DEVICE_ONLY and (args.strategy != "one" or args.data_service):
@@ -231,9 +231,9 @@ def _run(args):
             return
         table = study.table(recipe, found, args.smoke)
         study.write(table, out)
-        study.draw(recipe, found, out, args.smoke)
+        pictures = study.draw(recipe, found, out, args.smoke)
     study.show(table, console)
-    print(f"Written: {out}/{', '.join(('table.json', 'table.md', *study.PICTURES))}")
+    print(f"Written: {out}/{', '.join(('table.json', 'table.md', *pictures))}")
 
 
 def _make(recipe, todo, out, args, console, devices):

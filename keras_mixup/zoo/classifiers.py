@@ -4,7 +4,7 @@ Such a recipe names this module as its `study`. The other studies (`keras_mixup.
 names.
 """
 
-from keras_mixup.zoo import datasets, figures, runs
+from keras_mixup.zoo import datasets, figures, measures, runs
 from keras_mixup.zoo.recipe import for_row
 from keras_mixup.zoo.report import show, table, write  # noqa: F401
 
@@ -63,5 +63,6 @@ def preview(recipe, data, path, smoke=False):
 
 
 def draw(recipe, found, out, smoke=False):
-    """Draw the learning curves of all finished runs."""
+    """Draw the learning curves of all finished runs, and what was measured; return the names of the pictures."""
     figures.curves(recipe, found, out / "curves.png", smoke)
+    return (*PICTURES, *measures.draw(recipe, found, out, smoke))

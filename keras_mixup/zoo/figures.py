@@ -126,6 +126,30 @@ def _lines(axes, rows, titles, found, key):
     axes.set_xlabel("epoch")
 
 
+def band(axes, x, values, number, title):
+    """Draw the mean of several curves in a band of one standard deviation.
+
+    Args:
+        axes: Of Matplotlib.
+        x: What they are drawn against, `(points,)`.
+        values: The curves, one per seed: `(seeds, points)`.
+        number: Which of `LINES` to draw it as.
+        title: For the legend.
+    """
+    values, line = np.asarray(values, "float64"), LINES[number % len(LINES)]
+    mean, every = values.mean(axis=0), (number * len(x) // 24, max(1, len(x) // 8))
+    label = f"{title} (n = {len(values)})"
+    axes.plot(x, mean, **line, markevery=every, markersize=4, markerfacecolor="white", linewidth=1.3, label=label)
+    if len(values) > 1:
+        spread = values.std(axis=0, ddof=1)
+        axes.fill_between(x, mean - spread, mean + spread, color=line["color"], alpha=0.15, linewidth=0)
+
+
+def headline(figure, text, smoke=False):
+    """Write what a figure shows above it, and that it is but a trial if it is one."""
+    figure.suptitle(f"{'SMOKE TEST on generated data; ' * smoke}{text}", fontsize=9, x=0.005, ha="left")
+
+
 def preview(recipe, data, path, smoke=False):
     """Draw what mixing does: pairs of training images, the mixed image, its weight and its target.
 
@@ -149,7 +173,7 @@ def preview(recipe, data, path, smoke=False):
     images, labels = next(data.training.batches(size).as_numpy_iterator())
     if source.transform is not None:
         images = source.features(images)
-    if not rows or isinstance(images, dict):
+    if not rows or isinstance(images, dict) or np.ndim(images) < 3:
         with figure_file(path, figsize=(7.2, 0.6)) as figure:
             figure.suptitle(f"{recipe.name} mixes no images in its batches, so there is nothing to show.", fontsize=9)
         return

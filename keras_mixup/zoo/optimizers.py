@@ -19,9 +19,10 @@ def build(recipe, steps_per_epoch):
         A `keras.optimizers.Optimizer`, not built yet.
     """
     rate = LearningRate(recipe, steps_per_epoch)
+    decoupled = recipe.decay.startswith("decoupled")
     shared = {
         "learning_rate": rate,
-        "weight_decay": recipe.weight_decay if recipe.decay == "decoupled" else None,
+        "weight_decay": recipe.weight_decay if decoupled else None,
         "global_clipnorm": recipe.clip_norm or None,
         "use_ema": recipe.ema > 0,
         "ema_momentum": recipe.ema,
@@ -32,7 +33,9 @@ def build(recipe, steps_per_epoch):
         optimizer = keras.optimizers.Adam(beta_2=recipe.beta_2, **shared)
     else:
         optimizer = keras.optimizers.AdamW(beta_2=recipe.beta_2, **shared)
-    if recipe.decay != "decoupled" and recipe.weight_decay:
+    if recipe.decay == "decoupled_kernels":
+        optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    if not decoupled and recipe.weight_decay:
         _add_l2(optimizer, recipe.weight_decay, kernels_only=recipe.decay == "l2_kernels")
     return optimizer
 

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 from keras_mixup.zoo import augmentation, networks, partners
 from keras_mixup.zoo.errors import UserError
+from keras_mixup.zoo.label_noise import KINDS as NOISES
+from keras_mixup.zoo.measures import NAMES as MEASURES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +98,8 @@ class Recipe:
         warmup_from: The learning rate of the first step then, >= 0.
         decay: `"l2"` adds `weight_decay * w` to the gradient of every weight, as PyTorch's SGD does and the papers'
             programs mean it; `"l2_kernels"` spares biases and batch normalisation, as Goyal et al. do; `"decoupled"`
-            takes that share, times the learning rate, off every weight, past the momentum.
+            takes that share, times the learning rate, off every weight, past the momentum; `"decoupled_kernels"` spares
+            the same.
         ema: If > 0, the network is tested with an exponential moving average of its weights of this momentum, < 1.
         clip_norm: If > 0, gradients are scaled down to this norm over all weights.
         precision: `"float32"`, `"mixed_float16"` or `"mixed_bfloat16"`, a global policy of Keras.
@@ -113,8 +116,16 @@ class Recipe:
         door: `"pipeline"` mixes in `tf.data`, `"model"` in the train step. Methods that need the network always do the
             latter.
         at: The layer whose output is mixed instead of the input; `""` for the input.
+        label_noise: Share of the labels to train with that are replaced, in [0, 1]; those tested with stay true.
+        noise: By what: see `keras_mixup.zoo.label_noise`.
+        held_out: So many of the training examples, >= 0, are not trained on, but kept for what has to be fitted after
+            training, such as a temperature.
+        seed_offset: Added to the seed of initial weights, order and mixes, but not to that of the data, >= 0: for a row
+            whose network should be another one than that of the first row.
+        epsilon: How far the measure `attacks` may move a pixel, >= 0, of 255.
+        measures: What to measure of the trained network beside its error: names in `keras_mixup.zoo.measures`.
         score: Which epoch's test error the table reports: the `"last"`, the `"best"` (chosen on the test set, as papers
-            do), or the `"median"` of the last ten.
+            do), or the `"median"` of the last ten, or of as many as the kind of recipe says.
 
     Raises:
         UserError: If a setting is out of its range.
@@ -152,10 +163,17 @@ class Recipe:
     unmixed_epochs: int = 0
     door: str = "pipeline"
     at: str = ""
+    label_noise: float = 0.0
+    noise: str = "uniform"
+    held_out: int = 0
+    seed_offset: int = 0
+    epsilon: float = 4.0
+    measures: tuple[str, ...] = ()
     score: str = "last"
 
     # The module that trains, tabulates and draws such a recipe; and the settings that may be changed, and their ranges.
     study: ClassVar = "keras_mixup.zoo.classifiers"
+    median_of: ClassVar = 10  # of so many last epochs is the median that may be the score
     ranges: ClassVar = {
         "network": choice(networks.NAMES),
         "train_size": ("an integer >= 2, or 0 for all", lambda x: integer(2)(x) or x == 0),
@@ -174,7 +192,7 @@ class Recipe:
         "beta_2": ("a number >= 0 and < 1", share),
         "warmup_epochs": ("an integer >= 0", integer(0)),
         "warmup_from": ("a finite number >= 0", lambda x: finite(x) and x >= 0),
-        "decay": choice(("l2", "l2_kernels", "decoupled")),
+        "decay": choice(("l2", "l2_kernels", "decoupled", "decoupled_kernels")),
         "ema": ("a number >= 0 and < 1", share),
         "clip_norm": ("a finite number >= 0", lambda x: finite(x) and x >= 0),
         "precision": choice(("float32", "mixed_float16", "mixed_bfloat16")),
@@ -188,6 +206,12 @@ class Recipe:
         "unmixed_epochs": ("an integer >= 0", integer(0)),
         "door": choice(("pipeline", "model")),
         "at": ("the name of a layer", lambda x: True),
+        "label_noise": ("a number between 0 and 1", lambda x: 0 <= x <= 1),
+        "noise": choice(NOISES),
+        "held_out": ("an integer >= 0", integer(0)),
+        "seed_offset": ("an integer >= 0", integer(0)),
+        "epsilon": ("a finite number >= 0", lambda x: finite(x) and x >= 0),
+        "measures": (f"some of {', '.join(MEASURES)}", lambda x: set(x) <= set(MEASURES)),
         "score": choice(("last", "best", "median")),
     }
 
@@ -268,6 +292,8 @@ def override(recipe, assignments):
 def _read(kind, text):
     if kind == tuple[int, ...]:
         return tuple(int(number) for number in text.split(",") if number)
+    if kind == tuple[str, ...]:
+        return tuple(name for name in text.split(",") if name)
     return kind(text)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_mixup.zoo import atomic, datasets, recipes
+from keras_mixup.zoo import atomic, datasets, measures, recipes
 from keras_mixup.zoo.recipe import for_row, settings
 
 SMOKE = "SMOKE TEST: two steps on generated data. These figures mean nothing."
@@ -19,7 +19,7 @@ SCORES = {
     "mape": ("MAPE (%)", 2),
     "mae": ("MAE", 3),
 }
-STAGES = {"median": "median of last 10", "best": "best epoch", "last": "last epoch"}
+STAGES = {"median": "median of last {}", "best": "best epoch", "last": "last epoch"}
 # Settings that are a way to train, as a method is. Rows that differ in nothing else are compared with each other.
 TREATMENT = {
     "label_smoothing": 0.0,
@@ -29,7 +29,13 @@ TREATMENT = {
     "unmixed_epochs": 0,
     "door": "pipeline",
     "at": "",
+    "seed_offset": 0,
 }
+
+
+def columns():
+    """All that a table may show: `SCORES`, and what the measures give."""
+    return SCORES | measures.columns()
 
 
 def comparisons(recipe, rows):
@@ -115,9 +121,13 @@ def table(recipe, found, smoke=False):
         source = datasets.get(for_row(recipe, row).dataset)
         headline, baseline = source.task.headline, baselines[row.name]
         stages = [f"{stage}_{headline}" for stage in STAGES]
-        kept = [key for key in (*SCORES, *stages, "seconds", "examples_per_second") if key in results[0]]
+        kept = [
+            key
+            for key in (*columns(), *stages, "seconds", "examples_per_second")
+            if all(key in result for result in results)
+        ]
         top5 = len(source.classes) > 10 or (row.published and row.published.top5 is not None)
-        scores |= {key: None for key in SCORES if key in kept and (key != "top5_error" or top5)}
+        scores |= {key: None for key in columns() if key in kept and (key != "top5_error" or top5)}
         reference = {result["seed"]: result[headline] for result, _ in found.get(baseline, [])}
         against = [r[headline] - reference[r["seed"]] for r in results if r["seed"] in reference]
         rows.append(
@@ -142,7 +152,8 @@ def table(recipe, found, smoke=False):
         "dataset": recipe.dataset,
         "network": recipe.network,
         "score": recipe.score,
-        "scores": [key for key in SCORES if key in scores],
+        "median_of": recipe.median_of,
+        "scores": [key for key in columns() if key in scores],
         "settings": settings(recipe),
         "changed": {} if smoke else changes(recipe),
         "rows": rows,
@@ -184,26 +195,24 @@ def cells(table):
     rows, marks = table["rows"], sources(table)
     headlines = list(dict.fromkeys(row["headline"] for row in rows))
     several = len(_baselines(table)) > 1
-    columns = [("n", lambda row: str(row["n"]))]
+    known, shown = columns(), [("n", lambda row: str(row["n"]))]
     for key in headlines:
-        heading, digits = SCORES[key]
-        columns.append((_headline(heading, table["score"]), _score(key, digits)))
+        heading, digits = known[key]
+        shown.append((_headline(heading, table), _score(key, digits)))
         if any(row["against_baseline"] for row in rows if row["headline"] == key):
             score = f"{heading.split(' (')[0]} " * (len(headlines) > 1)
-            columns.append((score + _minus(table), _difference(key, digits)))
+            shown.append((score + _minus(table), _difference(key, digits)))
         if table["score"] != "last":
             name = heading.split(" (")[0]
             others = [stage for stage in ("best", "last") if stage != table["score"]]
-            columns += [(heading.replace(name, stage), _score(f"{stage}_{key}", digits)) for stage in others]
-    columns += [(SCORES[key][0], _score(key, SCORES[key][1])) for key in table["scores"] if key not in headlines]
-    columns.append(("s/run", lambda row: f"{row['seconds']['mean']:.1f}"))
+            shown += [(heading.replace(name, stage), _score(f"{stage}_{key}", digits)) for stage in others]
+    shown += [(known[key][0], _score(key, known[key][1])) for key in table["scores"] if key not in headlines]
+    shown.append(("s/run", lambda row: f"{row['seconds']['mean']:.1f}"))
     if several and all("examples_per_second" in row for row in rows):
-        columns.append(("examples/s", lambda row: f"{row['examples_per_second']['mean']:,.0f}"))
+        shown.append(("examples/s", lambda row: f"{row['examples_per_second']['mean']:,.0f}"))
     if marks:
-        columns.append(("published", lambda row: published(row["published"], marks)))
-    return ["", *(heading for heading, _ in columns)], [
-        [row["title"], *(cell(row) for _, cell in columns)] for row in rows
-    ]
+        shown.append(("published", lambda row: published(row["published"], marks)))
+    return ["", *(heading for heading, _ in shown)], [[row["title"], *(cell(row) for _, cell in shown)] for row in rows]
 
 
 def _score(key, digits):
@@ -214,12 +223,16 @@ def _difference(headline, digits):
     return lambda row: spread(row["against_baseline"], digits, "+") if row["headline"] == headline else ""
 
 
-def _headline(heading, score):
+def _headline(heading, table):
     """The heading of the first score: of which epoch it is, unless of the last."""
-    if score == "last":
+    if table["score"] == "last":
         return heading
     name, *unit = heading.split(" (")
-    return f"{name}, {STAGES[score]}" + "".join(f" ({part}" for part in unit)
+    return f"{name}, {_stage(table)}" + "".join(f" ({part}" for part in unit)
+
+
+def _stage(table):
+    return STAGES[table["score"]].format(table["median_of"])
 
 
 def _baselines(table):
@@ -264,6 +277,7 @@ def notes(table):
     """What a reader needs to know to trust the table: settings, meaning of the columns, origin."""
     return [
         *(line for line in (_settings(table), _changed(table), _meaning(table)) if line),
+        *(measures.get(name).NOTE for name in table["settings"].get("measures", ())),
         *legend(table),
         *machines(table),
     ]
@@ -286,7 +300,7 @@ def _changed(table):
 def _meaning(table):
     text = "Mean ± standard deviation over n seeds of the scores on the test set after the last epoch"
     if table["score"] != "last":
-        text += f"; the first score is that of the {STAGES[table['score']]}"
+        text += f"; the first score is that of the {_stage(table)}"
     if any(row["against_baseline"] for row in table["rows"]):
         which = "first row of the same data, network and budget" if len(_baselines(table)) > 1 else "first row"
         text += f"; the difference to the {which} is taken seed by seed (same split, same initial weights)"

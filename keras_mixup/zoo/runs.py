@@ -18,12 +18,16 @@ import sys
 import tempfile
 from typing import Any, NamedTuple
 
-from keras_mixup.zoo import atomic, checkpoints, datasets
+import numpy as np
+
+from keras_mixup.zoo import atomic, checkpoints, datasets, label_noise
 from keras_mixup.zoo.datasets import generated
+from keras_mixup.zoo.datasets.splits import Arrays
 from keras_mixup.zoo.engine import Engine
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.recipe import for_row
 
+DECIDE_DATA = ("dataset", "train_size", "label_noise", "noise", "held_out", "labels", "unlabelled")
 SMOKE_STEPS = 2
 SMOKE_BATCH = 8
 
@@ -41,6 +45,7 @@ def smoke_recipe(recipe):
     """The same recipe cut down to two small steps of every row, both of them mixed."""
     size = min(recipe.batch_size, SMOKE_BATCH)
     small = {"train_size": SMOKE_STEPS * size, "batch_size": size, "epochs": 1, "unmixed_epochs": 0}
+    small |= {"held_out": size} if getattr(recipe, "held_out", 0) else {}
     rows = [
         dataclasses.replace(row, settings={key: value for key, value in row.settings.items() if key not in small})
         for row in recipe.rows
@@ -93,15 +98,18 @@ def check_out(recipe, out, smoke=False):
     with atomic.writable(out):
         pathlib.Path(out).mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()
+    defaults = {field.name: field.default for field in dataclasses.fields(recipe)}
+    defaults = json.loads(json.dumps(defaults, default=lambda missing: None))
     for row in [] if smoke else recipe.rows:  # a smoke test has no result to lose
         for seed, where in _kept(out, row):
             then, now = _read(where / "config.json"), config(recipe, row, seed)
-            changed = [key for key in now if then.get(key) != now[key]]
+            # A setting that came later than the run was at its default then.
+            changed = [key for key in now if then.get(key, defaults.get(key)) != now[key]]
             if changed:
                 kind = "finished" if is_finished(out, row, seed) else "interrupted"
                 raise UserError(
                     f"`--out` should be another folder: the {kind} run {where} has "
-                    f"{', '.join(f'{key}={then.get(key)}' for key in changed)}, and you ask for "
+                    f"{', '.join(f'{key}={then.get(key, defaults.get(key))}' for key in changed)}, and you ask for "
                     f"{', '.join(f'{key}={now[key]}' for key in changed)}. Received: --out={out}."
                 )
 
@@ -195,11 +203,21 @@ def alone(where, blocking=False):
 
 
 class Data(NamedTuple):
-    """What a run learns from: the `Source`, and its training and test split."""
+    """What a run learns from.
+
+    Args:
+        source: The `Source`.
+        training: The training split.
+        test: The test split.
+        held_out: Examples kept from training, if the recipe asks for some.
+        true_labels: Those of a training split in memory, before any were replaced.
+    """
 
     source: datasets.Source
     training: Any
     test: Any
+    held_out: Any = None
+    true_labels: Any = None
 
 
 def load(recipe, row, seed, data_dir=None, smoke=False):
@@ -207,15 +225,39 @@ def load(recipe, row, seed, data_dir=None, smoke=False):
     recipe = for_row(recipe, row)
     if smoke:
         source = datasets.get(recipe.dataset)
-        return Data(source, *generated.load(source, recipe.train_size, recipe.batch_size, seed))
-    source = datasets.get(recipe.dataset, data_dir)
-    training, test = source.load(recipe.train_size, seed, data_dir)
-    return Data(source.fitted(training), training, test)
+        training, test = generated.load(source, recipe.train_size + recipe.held_out, recipe.batch_size, seed)
+    else:
+        source = datasets.get(recipe.dataset, data_dir)
+        training, test = source.load(recipe.train_size, seed, data_dir)
+    # Those of images on disk would have to be read one by one.
+    held_out, true_labels = None, training.labels if isinstance(training, Arrays) else None
+    if recipe.label_noise or recipe.held_out:
+        training, held_out, true_labels = _disturbed(recipe, training, len(source.classes), seed)
+    return Data(source.fitted(training), training, test, held_out, true_labels)
+
+
+def _disturbed(recipe, training, classes, seed):
+    """A training split with labels replaced, what is held out of it, and the true labels of the rest."""
+    if not isinstance(training, Arrays):
+        raise UserError(
+            f"`label_noise` and `held_out` should be 0 for {recipe.dataset}, which is not read into memory. "
+            f"Received: label_noise={recipe.label_noise}, held_out={recipe.held_out}."
+        )
+    if recipe.held_out > len(training) - 2:
+        raise UserError(
+            f"`held_out` should be less than the {len(training)} training examples. "
+            f"Received: held_out={recipe.held_out}."
+        )
+    noisy = label_noise.corrupt(training.labels, classes, recipe.label_noise, recipe.noise, seed)
+    order = np.random.default_rng((seed, 2)).permutation(len(noisy))
+    kept, held_out = np.sort(order[recipe.held_out :]), np.sort(order[: recipe.held_out])
+    disturbed = Arrays(training.features, noisy)
+    return disturbed.part(kept), disturbed.part(held_out) if recipe.held_out else None, training.labels[kept]
 
 
 def same_data(row, other):
     """Whether two rows of a recipe learn from the same examples."""
-    return all(row.settings.get(field) == other.settings.get(field) for field in ("dataset", "train_size"))
+    return all(row.settings.get(field) == other.settings.get(field) for field in DECIDE_DATA)
 
 
 def collect(recipe, out):

@@ -6,13 +6,12 @@ import math
 import statistics
 import time
 
-from keras_mixup.zoo import atomic, checkpoints, networks, optimizers
+from keras_mixup.zoo import atomic, checkpoints, measures, networks, optimizers
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.inputs import test_batches, training_batches
 from keras_mixup.zoo.recipe import for_row, in_model
 
 TEST_BATCH = 500
-MEDIAN_OF = 10
 NETWORK = "network.keras"
 
 
@@ -30,7 +29,8 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
         data: The source and its training and test split: see `runs.load`.
         on_epoch: Called with the record of each epoch, and first with those before an interruption all at once:
             `epoch` from 1, `loss` (on mixed examples, where the row mixes; so not comparable between rows), `seconds`
-            and `examples_per_second` of training, and `test_error`, `test_nll` and the other scores of the task.
+            and `examples_per_second` of training, `test_error`, `test_nll` and the other scores of the task, and what
+            the recipe's measures follow.
         folder: The run's folder; checkpoints and the trained network, `network.keras`, go there.
         engine: An `Engine`: on what devices to train.
         report: Called with lines of text for the user; as `report(line, passing=True)` with where training stands,
@@ -38,9 +38,9 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
 
     Returns:
         The scores of the trained network on the test split, those of the task. Its headline score is also there as
-        `last_...`, `best_...` and `median_...`, of the last ten epochs, and `recipe.score` says which of them it is.
+        `last_...`, `best_...` and `median_...`, of the last epochs, and `recipe.score` says which of them it is.
         `seconds` is the time of training, and `examples_per_second` the median over all epochs but the first, which
-        compiles.
+        compiles. What `recipe.measures` names is there, too.
 
     Raises:
         UserError: If the loss is no longer finite.
@@ -48,11 +48,14 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
     import keras
 
     recipe = for_row(recipe, row)
-    source, training, test = data
-    steps = math.ceil(len(training) / recipe.batch_size)
-    keras.utils.set_random_seed(seed)
+    source, training, test = data.source, data.training, data.test
+    examples = getattr(training, "epoch", len(training))
+    steps = math.ceil(examples / recipe.batch_size)
+    measures.check(recipe, folder)
+    own_seed = seed + recipe.seed_offset
+    keras.utils.set_random_seed(own_seed)
     with _policy(recipe.precision), engine.scope():
-        network, model = build(recipe, row.method, seed, source)
+        network, model = build(recipe, row.method, own_seed, source)
         model.compile(
             optimizers.build(recipe, steps),
             source.task.loss(),
@@ -78,8 +81,9 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
                     f"seed {seed}, is {loss} after epoch {epoch + 1}. Received: learning_rate={recipe.learning_rate}."
                 )
             record = {"epoch": epoch + 1, "loss": loss, "seconds": seconds}
-            record["examples_per_second"] = len(training) / seconds
+            record["examples_per_second"] = examples / seconds
             record.update({f"test_{name}": value for name, value in scores().items()})
+            record.update(measures.watch(network, recipe, data))
             history.append(record)
             if engine.chief:
                 checkpoints.save(folder, model, history)
@@ -87,14 +91,15 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
 
         if len(history) < recipe.epochs:
             method = None if in_model(recipe, row.method) else row.method
-            batches = training_batches(training, source, recipe, method, seed, len(history))
+            batches = training_batches(training, source, recipe, method, own_seed, len(history))
             engine.fit(model, batches, steps, len(history), recipe.epochs, _watch(end_of_epoch, recipe, steps, report))
         elif recipe.ema:
             model.optimizer.finalize_variable_values(model.trainable_variables)
         if engine.chief:
             with atomic.replacing(folder / NETWORK) as path:
                 network.save(path)
-    return summary(history, recipe, source.task)
+        measured = measures.take(network, recipe, seed, data, folder) if engine.chief else {}
+    return {**summary(history, recipe, source.task), **measured}
 
 
 def build(recipe, method, seed, source):
@@ -112,6 +117,8 @@ def build(recipe, method, seed, source):
         network = keras.Model(inputs, network(keras.layers.GaussianNoise(recipe.input_noise)(inputs)))
     if method is None or not in_model(recipe, method):
         return network, keras.Model(network.input, network.output)
+    if hasattr(method, "model"):  # it has a train step of its own
+        return network, method.model(network, seed)
     at = {"at": recipe.at} if recipe.at else {}
     model = MixupModel(network, method, seed=seed, **at)
     model.build(network.input_shape)
@@ -122,7 +129,7 @@ def summary(history, recipe, task):
     """The scores of a run from the records of all its epochs: see `train`."""
     headline, last = task.headline, history[-1]
     values = [record[f"test_{headline}"] for record in history]
-    stages = {"last": values[-1], "best": min(values), "median": statistics.median(values[-MEDIAN_OF:])}
+    stages = {"last": values[-1], "best": min(values), "median": statistics.median(values[-recipe.median_of :])}
     return {
         **{name.removeprefix("test_"): value for name, value in last.items() if name.startswith("test_")},
         headline: stages[recipe.score],

@@ -83,6 +83,23 @@ def test_decoupled_decay_stays_out_of_the_momentum():
         np.testing.assert_allclose(value, w, rtol=1e-5)
 
 
+def test_decoupled_decay_of_kernels_spares_biases_and_normalisation():
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.BatchNormalization()])
+    variables = {variable.name: variable for variable in network.trainable_variables}
+    assert set(variables) == {"kernel", "bias", "gamma", "beta"}
+    for i, variable in enumerate(variables.values()):
+        variable.assign(keras.ops.full(variable.shape, 1.5 + i))
+    before = {name: keras.ops.convert_to_numpy(variable) for name, variable in variables.items()}
+    optimizer = optimizers.build(
+        recipe(optimizer="adam", decay="decoupled_kernels", weight_decay=0.2, **CONSTANT), steps_per_epoch=3
+    )
+    for _ in range(2):
+        optimizer.apply([keras.ops.zeros(v.shape) for v in variables.values()], list(variables.values()))
+    for name, variable in variables.items():
+        share = (1 - 0.1 * 0.2) ** 2 if name == "kernel" else 1.0
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(variable), share * before[name], rtol=1e-6)
+
+
 @pytest.mark.parametrize("beta_2", [0.999, 0.99])
 def test_adam_and_adamw_are_pytorchs(beta_2):
     betas = (0.9, beta_2)

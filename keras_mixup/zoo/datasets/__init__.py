@@ -10,7 +10,7 @@ The shape and the classes of most sets are known beforehand. Some lie in the dat
 ImageNet: with its `data_dir`, `get` looks there; without, it gives the usual ones, which is enough for generated data.
 """
 
-from keras_mixup.zoo.datasets import digits, graphs, imagenet, prepared, speech, tables
+from keras_mixup.zoo.datasets import digits, gaussians, graphs, imagenet, prepared, rings, speech, tables
 from keras_mixup.zoo.datasets.source import Source  # noqa: F401
 
 _SOURCES = {
@@ -20,6 +20,8 @@ _SOURCES = {
     **graphs.SOURCES,
     **speech.SOURCES,
     **tables.SOURCES,
+    **rings.SOURCES,
+    **gaussians.SOURCES,
 }
 
 NAMES = tuple(_SOURCES)

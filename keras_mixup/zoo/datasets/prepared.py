@@ -119,6 +119,7 @@ def streamed(name, split, data_dir, size, share):
 
 NEEDS = ("tensorflow_datasets", "tensorflow-datasets")
 
+_CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
 _CIFAR100 = """
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
     castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin
@@ -158,12 +159,14 @@ SOURCES = {
     "cifar10": _source(
         "cifar10",
         (32, 32, 3),
-        "airplane automobile bird cat deer dog frog horse ship truck",
+        _CIFAR10,
         # 255 times 0.4914, 0.4822, 0.4465 and 0.2023, 0.1994, 0.2010, as in the mixup paper's program. These deviations
         # are the means of those within images; that of all pixels is 63.0, 62.1 and 66.7.
         (125.307, 122.961, 113.8575),
         (51.5865, 50.847, 51.255),
     ),
+    # The same images to [-1, 1], as in MixMatch's program.
+    "cifar10_centred": _source("cifar10", (32, 32, 3), _CIFAR10, 127.5, 127.5),
     # As in MixupE's program.
     "cifar100": _source("cifar100", (32, 32, 3), _CIFAR100, (129.3, 124.1, 112.4), (68.2, 65.4, 70.4)),
     "svhn_cropped": _source("svhn_cropped", (32, 32, 3), "0 1 2 3 4 5 6 7 8 9", 127.5, 127.5),

@@ -40,6 +40,12 @@ class Arrays:
     def __len__(self):
         return len(self.labels)
 
+    def part(self, rows):
+        """The split of those rows, in that order."""
+        if isinstance(self.features, dict):
+            return Arrays({name: array[rows] for name, array in self.features.items()}, self.labels[rows])
+        return Arrays(self.features[rows], self.labels[rows])
+
     @functools.cached_property
     def _tensors(self):
         import tensorflow as tf

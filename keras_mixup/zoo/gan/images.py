@@ -232,6 +232,7 @@ def draw(recipe, found, out, smoke=False):
             kept[title] = arrays["last"]
     pictures.grids(recipe, kept, out / "samples.png", smoke)
     pictures.curves(recipe, found, "distance", "Frechet distance", out / "curves.png", smoke, scale="log")
+    return PICTURES
 
 
 def preview(recipe, data, path, smoke=False):

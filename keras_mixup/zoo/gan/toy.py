@@ -176,6 +176,7 @@ def draw(recipe, found, out, smoke=False):
             first[row.name] = unpack(out / row.name / f"seed{seed}" / "samples.npz")
     pictures.samples(recipe, first, out / "samples.png", smoke)
     pictures.curves(recipe, found, "covered", "modes covered (%)", out / "curves.png", smoke)
+    return PICTURES
 
 
 def preview(recipe, data, path, smoke=False):

@@ -1,0 +1,36 @@
+"""Fashion-MNIST, 5,000 training images: calibration of ERM, label smoothing, mixup and MixupE, and with a temperature.
+
+Not run yet, so there are no results.
+
+    keras-mixup run calibration_small --data-dir DIR
+
+Data: Fashion-MNIST of TensorFlow Datasets, prepared in DIR. Each seed draws its own 6,000 of the 60,000 training
+images, and of these keeps 1,000 from training to fit the temperature; all 10,000 test images are used. Network and
+budget are those of `fashion_mnist`.
+"""
+
+from keras_mixup.methods import Mixup
+from keras_mixup.mixupe import MixupE
+from keras_mixup.zoo.recipe import Recipe, Row
+
+RECIPE = Recipe(
+    name="calibration_small",
+    title="Calibration on a part of Fashion-MNIST: ERM, label smoothing, mixup, MixupE",
+    dataset="fashion_mnist",
+    network="small_cnn",
+    rows=(
+        Row("erm", "ERM"),
+        Row("smoothing", "label smoothing 0.1", settings={"label_smoothing": 0.1}),
+        Row("mixup-0.2", "mixup, alpha 0.2", Mixup(alpha=0.2)),
+        Row("mixup-1.0", "mixup, alpha 1.0", Mixup(alpha=1.0)),
+        Row("mixupe", "MixupE, alpha 1.0, eta 0.001", MixupE(alpha=1.0, eta=0.001, per="example")),
+    ),
+    train_size=6000,
+    held_out=1000,
+    epochs=25,
+    batch_size=128,
+    learning_rate=0.1,
+    weight_decay=5e-4,
+    measures=("calibration", "ood"),
+    seeds=3,
+)

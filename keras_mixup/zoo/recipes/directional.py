@@ -1,0 +1,33 @@
+"""Directional derivatives over training on CIFAR-10: ERM, mixup and MixupE (MixupE, figure 2).
+
+Not run yet, so there are no results.
+
+    keras-mixup run directional --data-dir DIR
+    keras-mixup run cifar10 --data-dir DIR --row preact50-erm preact50-mixup preact50-mixupe --set measures=directional
+
+The second is a network and budget of the paper. Data: CIFAR-10 of TensorFlow Datasets, prepared in DIR; the network of
+the first is that of `cifar10_small`, trained for 15 epochs only, as the question is how training begins.
+"""
+
+from keras_mixup.methods import Mixup
+from keras_mixup.mixupe import MixupE
+from keras_mixup.zoo.recipe import Recipe, Row
+
+RECIPE = Recipe(
+    name="directional",
+    title="Directional derivatives over training on CIFAR-10 (MixupE, figure 2)",
+    dataset="cifar10",
+    network="wide_resnet10_2_half",
+    rows=(
+        Row("erm", "ERM"),
+        Row("mixup", "mixup, alpha 1.0", Mixup(alpha=1.0)),
+        Row("mixupe", "MixupE, alpha 1.0, eta 0.001", MixupE(alpha=1.0, eta=0.001, per="example")),
+    ),
+    train_size=5000,
+    epochs=15,
+    batch_size=64,
+    learning_rate=0.05,
+    weight_decay=5e-4,
+    measures=("directional",),
+    seeds=2,
+)

@@ -1,0 +1,173 @@
+"""Errors under attack, against linear networks whose adversarial examples are known in closed form."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from keras_mixup.cli import main
+from keras_mixup.zoo import checkpoints, datasets, recipes, report, runs
+from keras_mixup.zoo.datasets.splits import Arrays
+from keras_mixup.zoo.errors import UserError
+from keras_mixup.zoo.measures import attacks
+
+SHAPE, CLASSES = (4, 3, 3), 12
+SOURCE = dataclasses.replace(
+    datasets.get("cifar10"),
+    shape=SHAPE,
+    classes=tuple("abcdefghijkl"),
+    mean=(120.0, 90.0, 60.0),
+    deviation=(60.0, 20.0, 90.0),
+)
+RECIPE = dataclasses.replace(recipes.get("adversarial_small"), rows=(), epsilon=25.0)
+
+
+def weights(seed):
+    """Of networks that have something in common."""
+    shared, own = np.random.default_rng(9), np.random.default_rng(seed)
+    return tuple(shared.normal(size=size) + 0.7 * own.normal(size=size) for size in ((36, CLASSES), CLASSES))
+
+
+def network(seed):
+    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(CLASSES)])
+    model.set_weights(weights(seed))
+    return model
+
+
+def logits(images, seed):
+    kernel, bias = weights(seed)
+    return ((images - SOURCE.mean) / SOURCE.deviation).reshape(len(images), -1) @ kernel + bias
+
+
+def attacked(images, labels, seed, epsilon, steps):
+    """FGSM in so many steps, in double precision."""
+    moved = images = images.astype(float)
+    for _ in range(steps):
+        z = logits(moved, seed)
+        p = np.exp(z - z.max(-1, keepdims=True))
+        slope = p / p.sum(-1, keepdims=True) - np.eye(CLASSES)[labels]
+        direction = np.sign(slope @ weights(seed)[0].T).reshape(images.shape)
+        moved = np.clip(moved + epsilon / steps * direction, images - epsilon, images + epsilon).clip(0, 255)
+    return moved
+
+
+def error(images, labels, seed, top=1):
+    ranked = np.argsort(-logits(images, seed), axis=1)[:, :top]
+    return 100 * np.mean(np.all(ranked != labels[:, None], axis=1))
+
+
+@pytest.fixture
+def data(monkeypatch):
+    """150 images, of which 70 are attacked, in parts."""
+    monkeypatch.setattr(attacks, "ATTACKED", 70)
+    monkeypatch.setattr(attacks, "BATCH", 32)
+    random = np.random.default_rng(9)
+    images = random.integers(256, size=(150, *SHAPE), dtype="uint8")
+    # One of the first guesses of the network of seed 1, so that attacks of several strengths have something to gain.
+    ranks = random.choice(8, size=150, p=[0.5, 0.15, 0.1, 0.05, 0.05, 0.05, 0.05, 0.05])
+    labels = np.argsort(-logits(images, 1), axis=1)[np.arange(150), ranks]
+    return runs.Data(SOURCE, None, Arrays(images, labels))
+
+
+def chosen(data):
+    rows = np.sort(np.random.default_rng(0).permutation(150)[:70])
+    return data.test.features[rows], data.test.labels[rows]
+
+
+def test_errors_in_both_boxes_by_numpy(data, tmp_path):
+    (tmp_path / "source" / "seed5").mkdir(parents=True)
+    network(2).save(tmp_path / "source" / "seed5" / "network.keras")
+    measured = attacks.measure(network(1), RECIPE, 5, data, tmp_path / "mixup" / "seed5")
+    images, labels = chosen(data)
+    expected = {
+        f"{box}_{method}{suffix}": error(attacked(images, labels, attacker, 25.0, steps), labels, 1, top)
+        for box, attacker in (("white", 1), ("black", 2))
+        for method, steps in (("fgsm", 1), ("ifgsm", 10))
+        for suffix, top in (("", 1), ("_top5", 5))
+    }
+    curves = measured.pop("attacks")
+    assert measured == pytest.approx(expected) and set(measured) == set(attacks.COLUMNS)
+    assert measured["white_fgsm"] > measured["black_fgsm"] > curves["black"][0] > 0
+    assert all(measured[f"{box}_fgsm_top5"] != measured[f"{box}_ifgsm_top5"] for box in ("white", "black"))
+    for box, attacker in (("white", 1), ("black", 2)):
+        examples = [attacked(images, labels, attacker, epsilon, 1) for epsilon in (0, 1, 2, 4, 8, 16)]
+        assert curves[box] == pytest.approx([error(x, labels, 1) for x in examples])
+
+
+def test_what_the_attack_standardises_is_what_the_network_is_trained_on(data):
+    images = data.test.features
+    ours = attacks._standardise(SOURCE)(images.astype("float32"))
+    np.testing.assert_allclose(ours, SOURCE.features(images), rtol=1e-6)
+
+
+def test_without_a_source_there_is_but_the_white_box(data, tmp_path):
+    white = {key for key in attacks.COLUMNS if key.startswith("white")}
+    other = dataclasses.replace(RECIPE, name="cifar10_small")
+    for recipe, row in ((RECIPE, "source"), (other, "mixup")):
+        measured = attacks.measure(network(1), recipe, 0, data, tmp_path / row / "seed0")
+        assert set(measured) == white | {"attacks"} and set(measured["attacks"]) == {"white"}
+
+
+def test_up_to_ten_classes_have_no_top_5(data, tmp_path):
+    few = data._replace(source=dataclasses.replace(SOURCE, classes=SOURCE.classes[:10]))
+    measured = attacks.measure(network(1), RECIPE, 0, few, tmp_path / "source" / "seed0")
+    assert set(measured) == {"white_fgsm", "white_ifgsm", "attacks"}
+
+
+def test_a_missing_source_is_refused_before_training(tmp_path):
+    attacks.check(RECIPE, tmp_path / "source" / "seed0")
+    attacks.check(dataclasses.replace(RECIPE, name="cifar10_small"), tmp_path / "erm" / "seed0")
+    with pytest.raises(
+        UserError, match="Run `keras-mixup run adversarial_small --row source`, then the same command"
+    ) as e:
+        attacks.check(RECIPE, tmp_path / "erm" / "seed0")
+    assert str(tmp_path / "source" / "seed0" / "network.keras") in str(e.value)
+    recipe = runs.smoke_recipe(recipes.get(RECIPE.name))
+    row = recipe.rows[1]
+    data = runs.load(recipe, row, 0, smoke=True)
+    with pytest.raises(UserError, match="The row source should be run before the others"):
+        runs.run(recipe, row, 0, data, tmp_path)
+    assert not checkpoints.paths(runs.folder(tmp_path, row, 0))
+
+
+@pytest.mark.parametrize(
+    "features", [np.zeros((4, 36), "uint8"), np.zeros((4, *SHAPE), "float32")], ids=["no image", "no pixels"]
+)
+def test_what_is_no_image_is_refused(data, tmp_path, features):
+    with pytest.raises(UserError, match="`measures` should hold attacks only for images of 8 bits"):
+        other = data._replace(test=Arrays(features, np.zeros(4, int)))
+        attacks.measure(network(1), RECIPE, 0, other, tmp_path / "source" / "seed0")
+
+
+def test_the_picture_has_a_panel_for_each_box(tmp_path, monkeypatch):
+    from keras_mixup.zoo import figures
+
+    drawn = []
+    monkeypatch.setattr(figures, "band", lambda axes, x, values, number, title: drawn.append((title, number, values)))
+    recipe, white, black = recipes.get("adversarial_small"), [1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4, 5]
+    both = {"attacks": {"white": white, "black": black}}
+    found = {"source": [({"attacks": {"white": white}}, [])], "erm": [(both, []), (both, [])]}
+    attacks.draw(recipe, found, tmp_path / "attacks.png")
+    assert drawn == [("first ERM", 0, [white]), ("second ERM", 1, [white] * 2), ("second ERM", 1, [black] * 2)]
+    assert (tmp_path / "attacks.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_published_figures():
+    rows = {row.name: row for row in recipes.get("adversarial").rows}
+    assert rows["source"].published is None
+    assert (rows["erm"].published.error, rows["erm"].published.top5) == (90.7, 63.1)
+    assert (rows["mixup"].published.error, rows["mixup"].published.top5) == (75.2, 49.1)
+    assert all("from memory" in rows[name].published.tag for name in ("erm", "mixup"))
+
+
+@pytest.mark.slow
+def test_smoke(tmp_path):
+    assert main(["run", "adversarial_small", "--smoke", "--out", str(tmp_path)]) == 0
+    text = (tmp_path / "smoke" / "table.md").read_text(encoding="utf-8")
+    assert "white FGSM (%)" in text and "black I-FGSM (%)" in text and "top-5" not in text
+    assert attacks.NOTE in text
+    assert (tmp_path / "smoke" / "attacks.png").exists()
+    found = runs.collect(recipes.get("adversarial_small"), tmp_path / "smoke")
+    assert "black_fgsm" in found["mixup"][0][0] and "black_fgsm" not in found["source"][0][0]
+    assert report.columns().keys() >= attacks.COLUMNS.keys()
