@@ -1,7 +1,8 @@
 """Calibration: whether a network is as sure as it is right; how to measure that, and how to mend it afterwards.
 
 The metrics stream over batches of any size. Those that sort predictions by confidence keep one table of sums, so the
-tables of replicas add up, and no prediction is stored.
+tables of replicas add up, and no prediction is stored. (Before version 3.10, Keras averaged what the replicas computed,
+each from its own table; so it did with its own metrics that are no means, such as AUC.)
 """
 
 import math

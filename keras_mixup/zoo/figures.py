@@ -58,7 +58,7 @@ def curves(recipe, found, path, smoke=False):
         smoke: Whether the runs are trials on generated data; the title then says so.
     """
     rows = [row for row in recipe.rows if row.name in found]
-    panels = [panel for group in comparisons(recipe, rows) for panel in _panels(group)]
+    panels = [panel for group in comparisons(recipe, rows) for panel in panels_of(group)]
     warning = "SMOKE TEST on generated data; " if smoke else ""
     band = "mean and band of one standard deviation over seeds, logarithmic axes"
     if len(panels) == 1:
@@ -87,7 +87,7 @@ def curves(recipe, found, path, smoke=False):
         figure.suptitle(f"{warning}{recipe.name}: {band}", fontsize=9, x=0.005, ha="left")
 
 
-def _panels(rows):
+def panels_of(rows):
     """Rows that are compared with their first, in even parts that one panel can hold."""
     baseline, others = rows[:1], rows[1:]
     number = max(1, math.ceil(len(others) / (len(LINES) - 1)))

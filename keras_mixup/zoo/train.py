@@ -51,7 +51,7 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
     source, training, test = data.source, data.training, data.test
     examples = getattr(training, "epoch", len(training))
     steps = math.ceil(examples / recipe.batch_size)
-    measures.check(recipe, folder)
+    measures.check(recipe, data, folder)
     own_seed = seed + recipe.seed_offset
     keras.utils.set_random_seed(own_seed)
     with _policy(recipe.precision), engine.scope():

@@ -116,12 +116,12 @@ def test_up_to_ten_classes_have_no_top_5(data, tmp_path):
 
 
 def test_a_missing_source_is_refused_before_training(tmp_path):
-    attacks.check(RECIPE, tmp_path / "source" / "seed0")
-    attacks.check(dataclasses.replace(RECIPE, name="cifar10_small"), tmp_path / "erm" / "seed0")
+    attacks.check(RECIPE, None, tmp_path / "source" / "seed0")
+    attacks.check(dataclasses.replace(RECIPE, name="cifar10_small"), None, tmp_path / "erm" / "seed0")
     with pytest.raises(
         UserError, match="Run `keras-mixup run adversarial_small --row source`, then the same command"
     ) as e:
-        attacks.check(RECIPE, tmp_path / "erm" / "seed0")
+        attacks.check(RECIPE, None, tmp_path / "erm" / "seed0")
     assert str(tmp_path / "source" / "seed0" / "network.keras") in str(e.value)
     recipe = runs.smoke_recipe(recipes.get(RECIPE.name))
     row = recipe.rows[1]

@@ -9,7 +9,8 @@ import pytest
 
 from keras_mixup.cli import main
 from keras_mixup.zoo import datasets, measures, recipes, report, runs
-from keras_mixup.zoo.datasets.splits import Arrays
+from keras_mixup.zoo.datasets.splits import Arrays, Records
+from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.measures import between, directional, memorised, plane
 
 RANDOM = np.random.default_rng(0)
@@ -137,3 +138,21 @@ def test_a_setting_that_is_newer_than_a_run_was_at_its_default_then(tmp_path, ca
     runs.check_out(recipe, tmp_path)
     assert main(["run", "digits", "--set", "train_size=40", "epochs=2", "held_out=5", "--out", str(tmp_path)]) == 2
     assert "has held_out=0, and you ask for held_out=5." in capsys.readouterr().err
+
+
+def test_measures_of_classes_refuse_numbers_before_training(capsys, tmp_path):
+    path = tmp_path / "numbers.csv"
+    path.write_text("a,b\n" + "".join(f"{i},{i * 0.37}\n" for i in range(40)))
+    argv = ["run", "tabular", "--set", f"csv={path}", "target=b", "epochs=1", "measures=between", "--row", "erm"]
+    assert main([*argv, "--out", str(tmp_path / "out")]) == 2
+    message = f"`measures` should be empty where numbers are predicted, as of csv:{path}:b. Received: measures=between."
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["between", "directional", "plane"])
+def test_examples_on_disk_are_refused_before_training(name):
+    recipe = dataclasses.replace(recipes.get("imagenet"), measures=(name,), rows=())
+    images = Records(3, None, 8, 1.0)
+    data = runs.Data(datasets.get("cifar10"), images, images)
+    with pytest.raises(UserError, match=f"`measures` should not hold {name} for imagenet, which is not read into"):
+        measures.check(recipe, data, None)

@@ -13,7 +13,7 @@ Every module has
 
 and, if it needs something beforehand,
 
-    check(recipe, folder)
+    check(recipe, data, folder)
                 raises a `UserError` before training if it is not there
 
 and, if it is to be followed over training,
@@ -23,6 +23,10 @@ and, if it is to be followed over training,
 """
 
 import importlib
+
+from keras_mixup.zoo.datasets.splits import Arrays
+from keras_mixup.zoo.errors import UserError
+from keras_mixup.zoo.tasks import Classification
 
 NAMES = ("attacks", "between", "calibration", "directional", "memorised", "ood", "overlap", "plane")
 
@@ -45,11 +49,29 @@ def take(network, recipe, seed, data, folder):
     return taken
 
 
-def check(recipe, folder):
-    """Make sure that all that a recipe measures can be measured, before the network is trained."""
+def check(recipe, data, folder):
+    """Make sure that all that a recipe measures can be measured, before the network is trained.
+
+    Raises:
+        UserError: If it cannot.
+    """
+    if recipe.measures and not isinstance(data.source.task, Classification):
+        raise UserError(
+            f"`measures` should be empty where numbers are predicted, as of {recipe.dataset}. "
+            f"Received: measures={','.join(recipe.measures)}."
+        )
     for module in map(get, recipe.measures):
         if hasattr(module, "check"):
-            module.check(recipe, folder)
+            module.check(recipe, data, folder)
+
+
+def need_arrays(name, recipe, split):
+    """Refuse a measure of examples that are not in memory."""
+    if not isinstance(split, Arrays):
+        raise UserError(
+            f"`measures` should not hold {name} for {recipe.dataset}, which is not read into memory. "
+            f"Received: measures={','.join(recipe.measures)}."
+        )
 
 
 def watch(network, recipe, data):

@@ -87,7 +87,7 @@ def _standardise(source):
     return lambda pixels: keras.ops.divide(keras.ops.subtract(pixels, mean), deviation)
 
 
-def check(recipe, folder):
+def check(recipe, data, folder):
     """Make sure that the network of the row `source` is there, if the recipe has such a row and this is another."""
     has_source = recipe.name in recipes.names() and SOURCE in {row.name for row in recipes.get(recipe.name).rows}
     if has_source and folder.parent.name != SOURCE and not _source(folder).exists():

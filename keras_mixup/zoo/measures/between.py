@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_mixup.gradients import gradient
+from keras_mixup.zoo.measures import need_arrays
 
 COLUMNS = {
     "miss": ("misses halfway (%)", 2),
@@ -24,6 +25,11 @@ NOTE = (
     "input."
 )
 PICTURE = "between.png"
+
+
+def check(recipe, data, folder):
+    """Refuse examples that are not in memory."""
+    need_arrays("between", recipe, data.test)
 
 
 def measure(network, recipe, seed, data, folder):

@@ -69,7 +69,7 @@ def draw(recipe, found, path, smoke=False):
     from keras_mixup.zoo import figures, report
 
     rows = [row for row in recipe.rows if row.name in found]
-    panels = [panel for group in report.comparisons(recipe, rows) for panel in figures._panels(group)]
+    panels = [panel for group in report.comparisons(recipe, rows) for panel in figures.panels_of(group)]
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
     with figures.figure_file(path, figsize=(max(3.4 * columns, 5.6), 4.6 * lines + 0.3)) as figure:

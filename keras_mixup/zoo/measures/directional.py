@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_mixup.mixupe import approximate_derivative, exact_derivative
+from keras_mixup.zoo.measures import need_arrays
 
 COLUMNS = {
     "q": ("mean q", 3),
@@ -25,6 +26,11 @@ NOTE = (
     "its approximation from the logits alone (MixupE, theorem 1)."
 )
 PICTURE = "directional.png"
+
+
+def check(recipe, data, folder):
+    """Refuse examples that are not in memory."""
+    need_arrays("directional", recipe, data.training)
 
 
 def watch(network, data):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_mixup.zoo.measures import need_arrays
+
 COLUMNS = {"undecided": ("undecided (%)", 1)}
 SIDE = 81
 NOTE = (
@@ -9,6 +11,11 @@ NOTE = (
     "or more: how wide the transition between the classes is."
 )
 PICTURE = "plane.png"
+
+
+def check(recipe, data, folder):
+    """Refuse examples that are not in memory."""
+    need_arrays("plane", recipe, data.training)
 
 
 def measure(network, recipe, seed, data, folder):
