@@ -34,7 +34,7 @@ def training_batches(split, source, recipe, method, seed, first=0):
             own = epoch + seed * 2**20
             from_afar = mixed and recipe.pairs != "random"
             batches = (
-                partners.batches(split, recipe, own)
+                partners.batches(split, recipe, method, own)
                 if from_afar
                 else split.batches(recipe.batch_size, own, recipe.augment)
             )

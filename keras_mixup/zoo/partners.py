@@ -1,9 +1,10 @@
-"""Partners from the whole training set, as the mixup paper's ablation has them: of the same class, or from nearby.
+"""Partners from the whole training set: as mixup's ablation has them, of the same class or nearby, or as C-Mixup does.
 
     "random"                 whoever the method pairs within the batch: all classes, random pairs (AC + RP)
     "same_class"             anyone of one's own class (SC + RP)
     "neighbours"             one of the 200 nearest neighbours (AC + KNN)
     "same_class_neighbours"  one of the 200 nearest neighbours of one's own class (SC + KNN, as SMOTE)
+    "near_targets"           anyone, likelier the nearer the target, as the method's `LabelDistance` has it (C-Mixup)
 
 Near means a small Euclidean distance between pixels; the paper does not say in what space it is measured.
 """
@@ -12,22 +13,24 @@ import functools
 
 import numpy as np
 
+from keras_mixup.pairing import LabelDistance
 from keras_mixup.pipeline import mix_with
 from keras_mixup.zoo.datasets.splits import Arrays
 from keras_mixup.zoo.errors import UserError
 
-NAMES = ("random", "same_class", "neighbours", "same_class_neighbours")
+NAMES = ("random", "same_class", "neighbours", "same_class_neighbours", "near_targets")
 NEIGHBOURS = 200
 # Rows whose distances to all others are in memory at a time: 100 MB for 50,000 images.
 CHUNK = 500
 
 
-def batches(split, recipe, seed):
+def batches(split, recipe, method, seed):
     """Batches of examples, followed by their partners: twice as many rows as the recipe's batches have.
 
     Args:
         split: The training split, in memory.
         recipe: A `Recipe` whose `pairs` are not `"random"`.
+        method: How the row mixes.
         seed: As for `split.batches`.
 
     Returns:
@@ -39,6 +42,8 @@ def batches(split, recipe, seed):
         raise UserError(
             f"`pairs` should be random for data that is not held in memory. Received: pairs={recipe.pairs}."
         )
+    if recipe.pairs == "near_targets":
+        return split.batches(recipe.batch_size, seed, recipe.augment, _near_targets(split, method))
     found = candidates(split, recipe.pairs)
     with tf.init_scope(), tf.device("cpu:0"):  # outside of the graph, in which a large constant does not fit
         members, start, count = (tf.constant(part) for part in found)
@@ -50,6 +55,20 @@ def batches(split, recipe, seed):
         return tf.gather(members, tf.gather(start, rows) + chosen)
 
     return split.batches(recipe.batch_size, seed, recipe.augment, partner)
+
+
+def _near_targets(split, method):
+    """A function of rows and a seed that draws as many others, likelier the nearer their targets are."""
+    import tensorflow as tf
+
+    pairing = getattr(method, "pairing", None)
+    if not isinstance(pairing, LabelDistance):
+        raise UserError(
+            f"`pairs` should be near_targets only for a method with pairing=LabelDistance(...). Received: {method}."
+        )
+    with tf.init_scope(), tf.device("cpu:0"):
+        targets = tf.constant(split.labels)
+    return lambda rows, seed: pairing.among(tf.gather(targets, rows), targets, seed)
 
 
 def mix_halves(method, seed):
@@ -79,7 +98,7 @@ def candidates(split, pairs):
 
     Args:
         split: An `Arrays`.
-        pairs: One of `NAMES`, but `"random"`.
+        pairs: One of `NAMES`, but `"random"` and `"near_targets"`.
 
     Returns:
         Three int32 arrays `(members, start, count)`: the candidates of row `i` are

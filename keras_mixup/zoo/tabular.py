@@ -62,7 +62,7 @@ def csv_rows(path, target):
         return (
             Row("erm", "ERM"),
             Row("mixup", "mixup, alpha 2", Mixup(2.0, per="batch")),
-            Row("c-mixup", "C-Mixup, alpha 2", near),
+            Row("c-mixup", "C-Mixup, alpha 2", near, settings={"pairs": "near_targets"}),
         )
     return (
         Row("erm", "ERM"),

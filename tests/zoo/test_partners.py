@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_mixup.methods import Mixup, RegMixup
+from keras_mixup.pairing import LabelDistance
 from keras_mixup.zoo import partners, recipes
 from keras_mixup.zoo.ablation import InputsOnly
 from keras_mixup.zoo.datasets.splits import Arrays, Records
@@ -61,7 +62,7 @@ def test_batches_are_examples_followed_by_their_partners(split, pairs):
     rows = {image.tobytes(): i for i, image in enumerate(split.features)}
     allowed = [set(found) for found in lists(partners.candidates(split, pairs))]
     seen, chosen = [], {i: set() for i in range(SIZE)}
-    epochs = tf.data.Dataset.range(30).flat_map(lambda epoch: partners.batches(split, recipe, epoch))
+    epochs = tf.data.Dataset.range(30).flat_map(lambda epoch: partners.batches(split, recipe, None, epoch))
     for images, labels in epochs.as_numpy_iterator():
         found = [rows[image.tobytes()] for image in images]
         assert np.array_equal(labels, split.labels[found])
@@ -78,10 +79,27 @@ def test_batches_are_examples_followed_by_their_partners(split, pairs):
 def test_a_seed_decides_the_partners(split):
     recipe = dataclasses.replace(RECIPE, pairs="neighbours")
     first, again, other = (
-        np.concatenate([labels for _, labels in partners.batches(split, recipe, seed).as_numpy_iterator()])
+        np.concatenate([labels for _, labels in partners.batches(split, recipe, None, seed).as_numpy_iterator()])
         for seed in (3, 3, 4)
     )
     assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+def test_near_targets_are_drawn_from_all_examples_by_the_law():
+    y = np.array([0.0, 1.0, 2.5, 7.0, 7.4, 30.0], "float32")
+    split = Arrays(np.arange(6, dtype="float32")[:, None], y)
+    recipe = dataclasses.replace(RECIPE, pairs="near_targets", batch_size=2)
+    method = Mixup(pairing=LabelDistance(1.5))
+    counts = np.zeros((6, 6))
+    for seed in range(700):
+        for features, targets in partners.batches(split, recipe, method, seed).as_numpy_iterator():
+            np.testing.assert_array_equal(y[features[:, 0].astype(int)], targets)
+            rows, others = np.split(features[:, 0].astype(int), 2)
+            counts[rows, others] += 1
+    expected = np.exp(-((y[:, None] - y) ** 2) / (2 * 1.5**2))
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert np.all(counts.sum(axis=1) == 700)
+    np.testing.assert_allclose(counts / 700, expected, atol=0.07)
 
 
 def halves(method, seed=2):
@@ -124,6 +142,8 @@ def test_inputs_only_draws_as_mixup_does():
 
 def test_refusals(split):
     with pytest.raises(UserError, match="`pairs` should be random for data that is not held in memory"):
-        partners.batches(Records(3, None, size=8, share=1.0), dataclasses.replace(RECIPE, pairs="same_class"), 0)
+        partners.batches(Records(3, None, size=8, share=1.0), dataclasses.replace(RECIPE, pairs="same_class"), None, 0)
+    with pytest.raises(UserError, match=r"near_targets only for a method with pairing=LabelDistance"):
+        partners.batches(split, dataclasses.replace(RECIPE, pairs="near_targets"), Mixup(), 0)
     with pytest.raises(UserError, match="`pairs` should be random for methods but those of one partner"):
         halves(RegMixup())

@@ -314,7 +314,7 @@ def test_c_mixup_pairs_by_the_target_in_its_own_units(tmp_path):
     row = recipe.rows[-1]
     bandwidth = row.method.pairing.bandwidth
     assert bandwidth == pytest.approx(0.25 * np.std(300 + 10 * np.arange(200)), rel=0.05)
-    source, training, _ = runs.load(recipe, row, 0)
+    source, training, *_ = runs.load(recipe, row, 0)
     gaps = {}
     for row in recipe.rows[1:]:
         batches = inputs.training_batches(training, source, for_row(recipe, row), row.method, 0)

@@ -92,8 +92,9 @@ def _as_in_c_mixup(dataset, bandwidth):
         "mixup": ("mixup, alpha 2", Mixup(2.0, per="batch")),
         "c-mixup": ("C-Mixup, alpha 2", Mixup(2.0, per="batch", pairing=LabelDistance(bandwidth))),
     }
-    settings = {"dataset": dataset, "epochs": 100, "learning_rate": 0.01}
     for name, (title, method) in methods.items():
+        settings = {"dataset": dataset, "epochs": 100, "learning_rate": 0.01}
+        settings |= {"pairs": "near_targets"} if name == "c-mixup" else {}
         yield Row(f"{dataset}-{name}", f"{_TITLES[dataset]}, 100 epochs, {title}", method, settings=settings)
 
 
