@@ -1,10 +1,10 @@
 """Tables of UCI, or your own: ERM against mixup, MixupE and C-Mixup (mixup, table 4; MixupE, table 4).
 
 The whole table was run: 450 runs, ten splits for each row, about 45 minutes on one core shared with other work;
-2026-11-21. Table and plot: `keras_mixup/zoo/results/tabular`. Mixup gains nothing on these tables. Of its 26 differences
-in error to plain training six are larger than two standard errors, and five of these are losses: in 10 epochs abalone
-and phishing with alpha 1.0, arcene with 0.2, iris with both. The gain is MixupE's on HTRU2, 0.06 ± 0.07 points. Where
-the papers compare:
+2026-11-21. Table and plot: `keras_mixup/zoo/results/tabular`. Mixup gains nothing on these tables. Of its 26
+differences in error to plain training six are larger than two standard errors, and five of these are losses: in 10
+epochs abalone and phishing with alpha 1.0, arcene with 0.2, iris with both. The gain is MixupE's on HTRU2, 0.06 ± 0.07
+points. Where the papers compare:
 
 - MixupE's figures for plain training are met within the splits' spread (abalone in 3 classes 33.5 against 35.05 %,
   arrhythmia 33.9 against 34.60 %, iris 13.3 against 9.06 %); its gains on abalone and iris, 0.1 and 1.8 points,
