@@ -170,7 +170,8 @@ def preview(recipe, data, path, smoke=False):
     rows = _to_preview(recipe)
     size, columns = 64, 7
     source = data.source
-    images, labels = next(data.training.batches(size).as_numpy_iterator())
+    # In a random order: stored, a set may begin with one class alone.
+    images, labels = next(data.training.batches(size, seed=0).as_numpy_iterator())
     if source.transform is not None:
         images = source.features(images)
     if not rows or isinstance(images, dict) or np.ndim(images) < 3:
@@ -178,7 +179,11 @@ def preview(recipe, data, path, smoke=False):
             figure.suptitle(f"{recipe.name} mixes no images in its batches, so there is nothing to show.", fontsize=9)
         return
     images, size = np.asarray(images, "float32"), len(images)
-    images = (images - images.min()) / max(images.max() - images.min(), 1e-6)
+    # Spectrograms have few extreme values, and low frequencies first.
+    spectrograms = source.transform is not None
+    low, high = np.percentile(images, (1, 99)) if spectrograms else (images.min(), images.max())
+    images = np.clip((images - low) / max(high - low, 1e-6), 0, 1)
+    origin = "lower" if spectrograms else "upper"
     with figure_file(path, figsize=(7.2, 3.75 * len(rows) + 0.3)) as figure:
         blocks = figure.subfigures(len(rows), 1, squeeze=False, hspace=0.06)[:, 0]
         for block, row in zip(blocks, rows, strict=True):
@@ -197,7 +202,7 @@ def preview(recipe, data, path, smoke=False):
             for axes, i in zip(grid.T, chosen, strict=True):
                 trio = (images[i], images[partners[i]], mixed[i])
                 for cell, image in zip(axes, trio, strict=True):
-                    cell.imshow(image.squeeze(), cmap="gray_r", vmin=0, vmax=1)
+                    cell.imshow(image.squeeze(), cmap="gray_r", vmin=0, vmax=1, origin=origin)
                     cell.set(xticks=[], yticks=[])
                     cell.spines[:].set(visible=True, linewidth=0.4, color="0.6")
                 first, second = (source.classes[labels[j]] for j in (i, partners[i]))
