@@ -223,15 +223,17 @@ class Data(NamedTuple):
 def load(recipe, row, seed, data_dir=None, smoke=False):
     """The data of a seed, the same for every row that names no data of its own."""
     recipe = for_row(recipe, row)
+    # A recipe for GANs has neither.
+    noise, held_out_size = (getattr(recipe, field, 0) for field in ("label_noise", "held_out"))
     if smoke:
         source = datasets.get(recipe.dataset)
-        training, test = generated.load(source, recipe.train_size + recipe.held_out, recipe.batch_size, seed)
+        training, test = generated.load(source, recipe.train_size + held_out_size, recipe.batch_size, seed)
     else:
         source = datasets.get(recipe.dataset, data_dir)
         training, test = source.load(recipe.train_size, seed, data_dir)
     # Those of images on disk would have to be read one by one.
     held_out, true_labels = None, training.labels if isinstance(training, Arrays) else None
-    if recipe.label_noise or recipe.held_out:
+    if noise or held_out_size:
         training, held_out, true_labels = _disturbed(recipe, training, len(source.classes), seed)
     return Data(source.fitted(training), training, test, held_out, true_labels)
 

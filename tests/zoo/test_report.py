@@ -292,14 +292,14 @@ def history(epochs):
 
 def test_panels_hold_six_lines_at_most_and_each_the_baseline():
     rows = tuple(Row(f"r{i}", f"row {i}", settings={"label_smoothing": i / 20} if i else {}) for i in range(12))
-    panels = figures._panels(list(rows))
+    panels = figures.panels_of(list(rows))
     assert [[row.name for row in panel] for panel in panels] == [
         ["r0", "r1", "r2", "r3"],
         ["r0", "r4", "r5", "r6", "r7"],
         ["r0", "r8", "r9", "r10", "r11"],
     ]
-    assert figures._panels(list(rows[:1])) == [[rows[0]]]
-    assert figures._panels(list(rows[:6])) == [list(rows[:6])]
+    assert figures.panels_of(list(rows[:1])) == [[rows[0]]]
+    assert figures.panels_of(list(rows[:6])) == [list(rows[:6])]
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, TWO], ids=["one", "two"])
