@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_mixup.zoo import atomic
 from keras_mixup.zoo.ablation import InputsOnly
+from keras_mixup.zoo.datasets.splits import Arrays
 from keras_mixup.zoo.recipe import for_row
 from keras_mixup.zoo.report import comparisons, split_titles
 
@@ -170,8 +171,7 @@ def preview(recipe, data, path, smoke=False):
     rows = _to_preview(recipe)
     size, columns = 64, 7
     source = data.source
-    # In a random order: stored, a set may begin with one class alone.
-    images, labels = next(data.training.batches(size, seed=0).as_numpy_iterator())
+    images, labels = next(_in_random_order(data.training, size).as_numpy_iterator())
     if source.transform is not None:
         images = source.features(images)
     if not rows or isinstance(images, dict) or np.ndim(images) < 3:
@@ -220,6 +220,13 @@ def preview(recipe, data, path, smoke=False):
             block.suptitle(f"{row.title}:  {formula}", fontsize=9, x=0.01, ha="left")
         if smoke:
             figure.suptitle("SMOKE TEST on generated data", fontsize=9)
+
+
+def _in_random_order(split, size):
+    """Batches of a training split: as stored, it may begin with one class alone."""
+    if isinstance(split, Arrays):
+        return split.part(np.random.default_rng(0).permutation(len(split))[:size]).batches(size)
+    return split.batches(size, seed=0)
 
 
 def _to_preview(recipe):
