@@ -1,5 +1,9 @@
 """A disc and a ring in the plane: ERM against mixup, as a picture (mixup, figure 1b).
 
+Mixup makes the transition between the classes wide: of the square it leaves 31 % undecided, ERM 7 %, means of 3 seeds.
+The price is 0.9 % test error against none, on a task that has an exact answer. Three seconds per run; 2026-11-21. Table
+and pictures: `keras_mixup/zoo/results/rings`.
+
     keras-mixup run rings
 
 The paper's data and network are not known; here 200 points, and two hidden layers of 128 units.
