@@ -82,7 +82,7 @@ def curves(recipe, found, path, smoke=False):
             _lines(axes, panel, titles, found, key)
             axes.set_title(common)
             axes.set_ylabel(PANELS[key])
-            axes.legend(loc="upper right", handlelength=3.2, fontsize=7.5, frameon=True, edgecolor="none")
+            axes.legend(loc="best", handlelength=3.2, fontsize=7.5, frameon=True, edgecolor="none")
         for axes in grid[len(panels) :]:
             axes.axis("off")
         figure.suptitle(f"{warning}{recipe.name}: {band}", fontsize=9, x=0.005, ha="left")

@@ -1,6 +1,10 @@
 """CIFAR-10, 5,000 training images, a narrow network under attack: ERM against mixup.
 
-Not run yet, so there are no results.
+One seed of the recipe's two: mixup is not more robust here. In the white box all networks err on 99 to 100 % at
+epsilon 4, and at epsilon 1 mixup on 83.3 %, ERM on 78.4 %. In the black box, by FGSM, ERM errs on 57.4 % and mixup on
+57.6 %, by I-FGSM on 56.9 and 56.2 %; without an attack on 45.9 and 45.0 %. The paper's networks have seen 250 times as
+many images. 100 s of training per run on one core; 2026-11-21. Table and picture:
+`keras_mixup/zoo/results/adversarial_small`.
 
     keras-mixup run adversarial_small --data-dir DIR
     keras-mixup run adversarial_small --data-dir DIR --set epsilon=1 --out runs/epsilon1

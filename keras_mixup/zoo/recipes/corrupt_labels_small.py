@@ -1,6 +1,17 @@
 """Fashion-MNIST, 3,000 training images, many of them with wrong labels: ERM, dropout, mixup and both.
 
-Not run yet, so there are no results.
+One seed of the recipe's two. Test error after the last epoch, and error in training on the wrong labels, in percent:
+
+                         20 %             50 %             80 %
+    ERM                  23.1 /  0.0      44.6 /  0.0      73.3 /  0.0
+    dropout              17.3 / 79.8      22.7 / 87.5      43.6 / 78.8
+    mixup                20.8 / 14.4      39.4 / 13.7      70.5 /  8.1
+    mixup and dropout    16.8 / 90.9      21.8 / 91.5      43.2 / 77.4
+
+ERM knows every wrong label by heart. Mixup alone knows most of them and gains 2 to 5 points in the last epoch; in the
+best one it gains 2.6 points at 20 % and loses 2 and 3 at 50 and 80 %. Dropout resists far better, and with mixup it is
+best, but for the best epoch at 80 %. That mixup alone beats dropout, as in the paper, is not seen on 3,000 images. 80
+to 180 s per run on one core; 2026-11-21. Table and curves: `keras_mixup/zoo/results/corrupt_labels_small`.
 
     keras-mixup run corrupt_labels_small --data-dir DIR
 
