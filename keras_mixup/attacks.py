@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from keras_mixup.gradients import gradient
+from keras_mixup.methods import is_number
 
 TINY = 1e-37  # of the float32 numbers that are not flushed to 0
 
@@ -377,4 +378,4 @@ def _check_integer(name, value, least=1):
 
 
 def _is_finite(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    return is_number(value) and math.isfinite(value)

@@ -60,8 +60,7 @@ def curves(recipe, found, path, smoke=False):
     """
     rows = [row for row in recipe.rows if row.name in found]
     panels = [panel for group in comparisons(recipe, rows) for panel in panels_of(group)]
-    warning = "SMOKE TEST on generated data; " if smoke else ""
-    band = "mean and band of one standard deviation over seeds, logarithmic axes"
+    text = f"{recipe.name}: mean and band of one standard deviation over seeds, logarithmic axes"
     if len(panels) == 1:
         keys = [key for key in PANELS if key in found[rows[0].name][0][1][-1]]
         with figure_file(path, figsize=(3.2 * len(keys), 3.4)) as figure:
@@ -70,7 +69,7 @@ def curves(recipe, found, path, smoke=False):
                 axes.set_title(PANELS[key])
             columns = 3 if len(rows) in (3, 5, 6) else min(2, len(rows))
             figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=columns, handlelength=3.2)
-            figure.suptitle(f"{warning}{recipe.name}: {band}", fontsize=9, x=0.005, ha="left")
+            headline(figure, text, smoke)
         return
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
@@ -85,7 +84,7 @@ def curves(recipe, found, path, smoke=False):
             axes.legend(loc="best", handlelength=3.2, fontsize=7.5, frameon=True, edgecolor="none")
         for axes in grid[len(panels) :]:
             axes.axis("off")
-        figure.suptitle(f"{warning}{recipe.name}: {band}", fontsize=9, x=0.005, ha="left")
+        headline(figure, text, smoke)
 
 
 def panels_of(rows):
@@ -103,22 +102,8 @@ def _lines(axes, rows, titles, found, key):
     for i, (row, title) in enumerate(zip(rows, titles, strict=True)):
         values = np.array([[epoch[key] for epoch in history] for _, history in found[row.name]])
         epochs = np.arange(1, values.shape[1] + 1)
-        line = LINES[i]
-        axes.plot(
-            epochs,
-            values.mean(axis=0),
-            **line,
-            markevery=(i * len(epochs) // 24, max(1, len(epochs) // 8)),
-            markersize=4,
-            markerfacecolor="white",
-            linewidth=1.3,
-            label=f"{title} (n = {len(values)})",
-        )
-        if len(values) > 1:
-            mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1)
-            # A logarithmic axis has no place for a band that reaches 0.
-            low = np.maximum(mean - spread, values.min(axis=0) / 2)
-            axes.fill_between(epochs, low, mean + spread, color=line["color"], alpha=0.15, linewidth=0)
+        # A logarithmic axis has no place for a band that reaches 0.
+        band(axes, epochs, values, i, title, floor=values.min(axis=0) / 2)
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -127,7 +112,7 @@ def _lines(axes, rows, titles, found, key):
     axes.set_xlabel("epoch")
 
 
-def band(axes, x, values, number, title):
+def band(axes, x, values, number, title, floor=-np.inf):
     """Draw the mean of several curves in a band of one standard deviation.
 
     Args:
@@ -136,6 +121,7 @@ def band(axes, x, values, number, title):
         values: The curves, one per seed: `(seeds, points)`.
         number: Which of `LINES` to draw it as.
         title: For the legend.
+        floor: The band goes no lower than this.
     """
     values, line = np.asarray(values, "float64"), LINES[number % len(LINES)]
     mean, every = values.mean(axis=0), (number * len(x) // 24, max(1, len(x) // 8))
@@ -143,7 +129,8 @@ def band(axes, x, values, number, title):
     axes.plot(x, mean, **line, markevery=every, markersize=4, markerfacecolor="white", linewidth=1.3, label=label)
     if len(values) > 1:
         spread = values.std(axis=0, ddof=1)
-        axes.fill_between(x, mean - spread, mean + spread, color=line["color"], alpha=0.15, linewidth=0)
+        low = np.maximum(mean - spread, floor)
+        axes.fill_between(x, low, mean + spread, color=line["color"], alpha=0.15, linewidth=0)
 
 
 def headline(figure, text, smoke=False):

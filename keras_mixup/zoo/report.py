@@ -113,7 +113,7 @@ def table(recipe, found, smoke=False):
         `against_baseline` is the difference in the headline score, seed by seed.
     """
     baselines = {row.name: group[0].name for group in comparisons(recipe, recipe.rows) for row in group}
-    rows, scores = [], {}
+    rows, scores, known = [], {}, columns()
     for row in recipe.rows:
         results = [result for result, _ in found.get(row.name, [])]
         if not results:
@@ -123,11 +123,11 @@ def table(recipe, found, smoke=False):
         stages = [f"{stage}_{headline}" for stage in STAGES]
         kept = [
             key
-            for key in (*columns(), *stages, "seconds", "examples_per_second")
+            for key in (*known, *stages, "seconds", "examples_per_second")
             if all(key in result for result in results)
         ]
         top5 = len(source.classes) > 10 or (row.published and row.published.top5 is not None)
-        scores |= {key: None for key in columns() if key in kept and (key != "top5_error" or top5)}
+        scores |= {key: None for key in known if key in kept and (key != "top5_error" or top5)}
         reference = {result["seed"]: result[headline] for result, _ in found.get(baseline, [])}
         against = [r[headline] - reference[r["seed"]] for r in results if r["seed"] in reference]
         rows.append(
@@ -153,7 +153,7 @@ def table(recipe, found, smoke=False):
         "network": recipe.network,
         "score": recipe.score,
         "median_of": recipe.median_of,
-        "scores": [key for key in columns() if key in scores],
+        "scores": [key for key in known if key in scores],
         "settings": settings(recipe),
         "changed": {} if smoke else changes(recipe),
         "rows": rows,
