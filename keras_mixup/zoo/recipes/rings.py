@@ -2,7 +2,7 @@
 
 Mixup makes the transition between the classes wide: of the square it leaves 31 % undecided, ERM 7 %, means of 3 seeds.
 The price is 0.9 % test error against none, on a task that has an exact answer. Three seconds per run; 2026-11-21. Table
-and pictures: `keras_mixup/zoo/results/rings`.
+and picture: `keras_mixup/zoo/results/rings`.
 
     keras-mixup run rings
 
