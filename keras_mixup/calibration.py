@@ -127,10 +127,10 @@ class ExpectedCalibrationError(_Binned):
         name: Name of the metric.
 
     Call arguments:
-        y_true: Class ids `(batch, ...)` or `(batch, ..., 1)`, or rows `(batch, ..., classes)`. A mixed row counts as
-            each of its classes does, by its share: an example is as right as the share of the class guessed.
-        y_pred: Predictions `(batch, ..., classes)` of two classes or more.
-        sample_weight: Weights >= 0 of the examples, as for any Keras metric.
+        - y_true: Class ids `(batch, ...)` or `(batch, ..., 1)`, or rows `(batch, ..., classes)`. A mixed row counts as
+          each of its classes does, by its share: an example is as right as the share of the class guessed.
+        - y_pred: Predictions `(batch, ..., classes)` of two classes or more.
+        - sample_weight: Weights >= 0 of the examples, as for any Keras metric.
 
     Raises:
         ValueError: If `bins` or `binning` is not as above, or (when called) the shapes are not.
@@ -165,9 +165,9 @@ class OverconfidenceError(_Binned):
         name: Name of the metric.
 
     Call arguments:
-        y_true: Class ids or rows, as for `ExpectedCalibrationError`.
-        y_pred: Predictions `(batch, ..., classes)` of two classes or more.
-        sample_weight: Weights >= 0 of the examples, as for any Keras metric.
+        - y_true: Class ids or rows, as for `ExpectedCalibrationError`.
+        - y_pred: Predictions `(batch, ..., classes)` of two classes or more.
+        - sample_weight: Weights >= 0 of the examples, as for any Keras metric.
 
     Raises:
         ValueError: As for `ExpectedCalibrationError`.
@@ -202,9 +202,9 @@ class MaximumCalibrationError(_Binned):
         name: Name of the metric.
 
     Call arguments:
-        y_true: Class ids or rows, as for `ExpectedCalibrationError`.
-        y_pred: Predictions `(batch, ..., classes)` of two classes or more.
-        sample_weight: Weights >= 0 of the examples, as for any Keras metric.
+        - y_true: Class ids or rows, as for `ExpectedCalibrationError`.
+        - y_pred: Predictions `(batch, ..., classes)` of two classes or more.
+        - sample_weight: Weights >= 0 of the examples, as for any Keras metric.
 
     Raises:
         ValueError: As for `ExpectedCalibrationError`.
@@ -240,9 +240,9 @@ class AverageCalibrationError(_Binned):
         name: Name of the metric.
 
     Call arguments:
-        y_true: Class ids or rows, as for `ExpectedCalibrationError`.
-        y_pred: Predictions `(batch, ..., classes)` of two classes or more.
-        sample_weight: Weights >= 0 of the examples, as for any Keras metric.
+        - y_true: Class ids or rows, as for `ExpectedCalibrationError`.
+        - y_pred: Predictions `(batch, ..., classes)` of two classes or more.
+        - sample_weight: Weights >= 0 of the examples, as for any Keras metric.
 
     Raises:
         ValueError: As for `ExpectedCalibrationError`.
@@ -276,10 +276,10 @@ class BrierScore(keras.metrics.MeanMetricWrapper):
         name: Name of the metric.
 
     Call arguments:
-        y_true: Class ids or rows, as for `ExpectedCalibrationError`. A mixed row counts as each of its classes does, by
-            its share; so its best value is not 0.
-        y_pred: Predictions `(batch, ..., classes)` of two classes or more.
-        sample_weight: Weights of the examples, as for any Keras metric.
+        - y_true: Class ids or rows, as for `ExpectedCalibrationError`. A mixed row counts as each of its classes does, by
+          its share; so its best value is not 0.
+        - y_pred: Predictions `(batch, ..., classes)` of two classes or more.
+        - sample_weight: Weights of the examples, as for any Keras metric.
 
     Raises:
         ValueError: When called, if the shapes are not as above.
@@ -318,10 +318,10 @@ class NegativeLogLikelihood(keras.metrics.MeanMetricWrapper):
         name: Name of the metric.
 
     Call arguments:
-        y_true: Class ids or rows, as for `ExpectedCalibrationError`. A mixed row counts as each of its classes does, by
-            its share.
-        y_pred: Predictions `(batch, ..., classes)` of two classes or more.
-        sample_weight: Weights of the examples, as for any Keras metric.
+        - y_true: Class ids or rows, as for `ExpectedCalibrationError`. A mixed row counts as each of its classes does, by
+          its share.
+        - y_pred: Predictions `(batch, ..., classes)` of two classes or more.
+        - sample_weight: Weights of the examples, as for any Keras metric.
 
     Raises:
         ValueError: When called, if the shapes are not as above.

@@ -22,10 +22,10 @@ class MixLayer(keras.layers.Layer):
         **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
 
     Call arguments:
-        x: Features, or a whole batch in one; as for `MixupLayer`.
-        y: Targets.
-        sample_weight: Weights of the examples.
-        training: If False nothing is mixed; dtypes and one-hot rows are as in training.
+        - x: Features, or a whole batch in one; as for `MixupLayer`.
+        - y: Targets.
+        - sample_weight: Weights of the examples.
+        - training: If False nothing is mixed; dtypes and one-hot rows are as in training.
 
     Returns:
         The structure it was called with.
@@ -139,12 +139,12 @@ class MixupLayer(MixLayer):
         **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
 
     Call arguments:
-        x: Features of shape `(batch, ...)`, any rank; or a whole batch in one: a tuple `(x, y)` or `(x, y,
-            sample_weight)`, or a dict such as `{"image": ..., "label": ..., "id": ...}`, whose unknown keys pass
-            through untouched.
-        y: Targets: float rows, or integers with `num_classes`.
-        sample_weight: Weights of the examples; they travel with the mix.
-        training: If False nothing is mixed; dtypes and one-hot rows are as in training.
+        - x: Features of shape `(batch, ...)`, any rank; or a whole batch in one: a tuple `(x, y)` or `(x, y,
+          sample_weight)`, or a dict such as `{"image": ..., "label": ..., "id": ...}`, whose unknown keys pass
+          through untouched.
+        - y: Targets: float rows, or integers with `num_classes`.
+        - sample_weight: Weights of the examples; they travel with the mix.
+        - training: If False nothing is mixed; dtypes and one-hot rows are as in training.
 
     Returns:
         The structure it was called with. Float features keep their dtype, 8 and 16 bit integers become the layer's

@@ -43,9 +43,9 @@ class PairLoss(keras.losses.Loss):
         name: Name of the loss.
 
     Call arguments:
-        y_true: Float32 pairs of shape `(batch, 3)`, or class ids of shape `(batch,)` or `(batch, 1)`.
-        y_pred: Predictions of shape `(batch, classes)`.
-        sample_weight: Weights of the examples, as for any Keras loss.
+        - y_true: Float32 pairs of shape `(batch, 3)`, or class ids of shape `(batch,)` or `(batch, 1)`.
+        - y_pred: Predictions of shape `(batch, classes)`.
+        - sample_weight: Weights of the examples, as for any Keras loss.
 
     Raises:
         ValueError: If `loss` is not a loss, or ignores a class; or (when called) if the targets have another shape.
@@ -130,9 +130,9 @@ class ThresholdedBinaryCrossentropy(keras.losses.Loss):
         name: Name of the loss.
 
     Call arguments:
-        y_true: Rows of shape `(batch, classes)`, mixed or not.
-        y_pred: Predictions of the same shape.
-        sample_weight: Weights of the examples, as for any Keras loss.
+        - y_true: Rows of shape `(batch, classes)`, mixed or not.
+        - y_pred: Predictions of the same shape.
+        - sample_weight: Weights of the examples, as for any Keras loss.
 
     Raises:
         ValueError: If `threshold` is not in [0, 1); or (when called) if the two shapes differ.

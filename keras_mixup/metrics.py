@@ -30,9 +30,9 @@ class MixedAccuracy(keras.metrics.MeanMetricWrapper):
         name: Name of the metric; by default `mixed_accuracy`, or `mixed_top_5_accuracy` for `k=5`.
 
     Call arguments:
-        y_true: Rows `(batch, ..., classes)` or pairs `(batch, 3)`; or class ids `(batch, ...)`, in either case.
-        y_pred: Probabilities or logits `(batch, ..., classes)` of two classes or more.
-        sample_weight: Weights of the examples, as for any Keras metric.
+        - y_true: Rows `(batch, ..., classes)` or pairs `(batch, 3)`; or class ids `(batch, ...)`, in either case.
+        - y_pred: Probabilities or logits `(batch, ..., classes)` of two classes or more.
+        - sample_weight: Weights of the examples, as for any Keras metric.
 
     Raises:
         ValueError: If `k` is not a positive integer; or (when called) if it is larger than the number of classes, or

@@ -77,7 +77,7 @@ class Spectrogram(keras.layers.Layer):
         **kwargs: `name` and the other arguments of `keras.layers.Layer`.
 
     Call arguments:
-        waveform: Tensor of shape `(batch, samples)`, int16, or floats between -1 and 1.
+        - waveform: Tensor of shape `(batch, samples)`, int16, or floats between -1 and 1.
 
     Returns:
         float32 tensor of shape `(batch, window // 2 + 1, frames, 1)`.
