@@ -9,8 +9,9 @@ import sys
 
 from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Mixup, RegMixup, Remix, ResizeMix
 from keras_mixup.zoo import engine, recipes, runs
+from keras_mixup.zoo.datasets.splits import told_of_images
 from keras_mixup.zoo.errors import UserError, need
-from keras_mixup.zoo.recipe import Row, for_row, override, settable
+from keras_mixup.zoo.recipe import for_row, override, settable
 
 # What `preview --method` shows. ManifoldMixup and MixupE do not change images. A preview gives every one of its 64
 # examples a class of its own; for Remix every other one is ten times rarer.
@@ -40,7 +41,8 @@ def main(argv=None):
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         args = _parser(argv).parse_args(argv)
-        return args.command(args) or 0
+        with told_of_images():
+            return args.command(args) or 0
     except UserError as error:
         print("keras-mixup:", " ".join(str(error).split()), file=sys.stderr)
         return 2
@@ -141,11 +143,17 @@ def _parser(argv):
     preview = add(
         "preview",
         _preview,
-        "draw what a recipe's mixing does to its images",
+        "draw what a recipe's mixing does to its images or tables",
         "keras-mixup preview digits --out mixed.png",
         "keras-mixup preview fashion_mnist --data-dir ~/tensorflow_datasets --method cutmix",
+        "keras-mixup preview tabular --row iris-erm",
     )
     preview.add_argument("recipe", metavar="RECIPE", help="a name from `keras-mixup list`")
+    preview.add_argument(
+        "--row",
+        metavar="NAME",
+        help="show the data of this row, and all methods that mix them (default: the first row)",
+    )
     preview.add_argument(
         "--method",
         metavar="NAME",
@@ -154,11 +162,18 @@ def _parser(argv):
     preview.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
     preview.add_argument("--out", metavar="FILE", help="the PNG to write (default: runs/RECIPE/preview.png)")
 
-    bench = add("bench", _bench, "time mixing against its peers", "keras-mixup bench")
+    bench = add(
+        "bench",
+        _bench,
+        "time mixing against its peers",
+        "keras-mixup bench",
+        "keras-mixup bench --suite peers --plot peers.png",
+        "keras-mixup bench --suite model --network ResNet50 --shape 8x224x224x3 --json resnet50.json",
+    )
     if argv[:1] == ["bench"]:  # the options are the benchmark's own; no other command needs it
-        from keras_mixup import bench as benchmark
+        from keras_mixup.bench import command
 
-        benchmark.add_arguments(bench)
+        command.add_arguments(bench)
     return parser
 
 
@@ -206,7 +221,8 @@ def _run(args):
     console = Console(width=None if sys.stdout.isatty() else 120)
     everything = runs.plan(recipe, rows)
     # A smoke test that skips what worked last time would test nothing.
-    todo = [run for run in everything if args.smoke or not runs.is_finished(out, *run)]
+    skipped = devices.as_chief(*(not args.smoke and runs.is_finished(out, *run) for run in everything))
+    todo = [run for run, skip in zip(everything, skipped, strict=True) if not skip]
     print(
         f"{recipe.name}: {len(everything)} runs in {out}, {len(everything) - len(todo)} of them finished already.",
         flush=True,
@@ -248,7 +264,7 @@ def _make(recipe, todo, out, args, console, devices):
             if loaded is None or loaded[1] != seed or not runs.same_data(loaded[0], row):
                 data, loaded = study.load(recipe, row, seed, args.data_dir, args.smoke), (row, seed)
             if study.NO_PREVIEW is None and devices.chief and not (out / "preview.png").exists():
-                study.preview(recipe, data, out / "preview.png", args.smoke)
+                study.preview(recipe, row, data, out / "preview.png", args.smoke)
             label = f"{row.name}, seed {seed}"
             describe = functools.partial(study.progress, for_row(recipe, row))
             told = functools.partial(step, label, describe), devices, functools.partial(report, label)
@@ -278,25 +294,28 @@ def _preview(args):
         )
     need("keras-mixup preview", ("matplotlib", "matplotlib"), *study.packages(recipe, smoke=False))
 
+    row = _rows(recipe, args.row and [args.row])[0]
     if args.method is not None:
-        recipe = dataclasses.replace(recipe, rows=(_method_row(args.method),))
+        row = _of_method(row, args.method)
+        recipe = dataclasses.replace(recipe, rows=(row,))
     name = "preview.png" if args.method is None else f"preview_{args.method}.png"
     path = pathlib.Path(args.out or f"runs/{recipe.name}/{name}").expanduser()
-    data = study.load(recipe, recipe.rows[0], seed=0, data_dir=args.data_dir, smoke=False)
-    study.preview(recipe, data, path)
+    data = study.load(recipe, row, seed=0, data_dir=args.data_dir, smoke=False)
+    study.preview(recipe, row, data, path)
     print(f"Written: {path}")
 
 
-def _method_row(name):
+def _of_method(row, name):
+    """A row with the same data, and one of the methods to show."""
     if name not in METHODS:
         raise UserError(f"`--method` should be one of: {', '.join(METHODS)}. Received: --method {name}.")
-    return Row(name, type(METHODS[name]).__name__, METHODS[name])
+    return dataclasses.replace(row, name=name, title=type(METHODS[name]).__name__, method=METHODS[name])
 
 
 def _bench(args):
-    from keras_mixup import bench
+    from keras_mixup.bench import command
 
-    return bench.main(args)
+    return command.main(args)
 
 
 _PACKAGES = (

@@ -5,6 +5,7 @@ names.
 """
 
 from keras_mixup.zoo import datasets, figures, measures, runs
+from keras_mixup.zoo.previews import preview  # noqa: F401
 from keras_mixup.zoo.recipe import for_row
 from keras_mixup.zoo.report import show, table, write  # noqa: F401
 
@@ -55,11 +56,6 @@ def summary(result):
     return (
         f"error {result['error']:.2f} %, NLL {result['nll']:.3f}, ECE {result['ece']:.2f} %, {result['seconds']:.1f} s"
     )
-
-
-def preview(recipe, data, path, smoke=False):
-    """Draw what mixing does to the training images."""
-    figures.preview(recipe, data, path, smoke)
 
 
 def draw(recipe, found, out, smoke=False):

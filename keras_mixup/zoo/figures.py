@@ -1,4 +1,4 @@
-"""The pictures of a recipe: learning curves, and what mixing does to a batch. Matplotlib stays inside the functions."""
+"""The style of all pictures, and learning curves. Matplotlib stays inside the functions."""
 
 import contextlib
 import io
@@ -8,9 +8,6 @@ import math
 import numpy as np
 
 from keras_mixup.zoo import atomic
-from keras_mixup.zoo.ablation import InputsOnly
-from keras_mixup.zoo.datasets.splits import Arrays
-from keras_mixup.zoo.recipe import for_row
 from keras_mixup.zoo.report import comparisons, split_titles
 
 # Dark to light in grey, told apart by the colour-blind (Okabe and Ito), and each with its own dashes and marker.
@@ -136,104 +133,6 @@ def band(axes, x, values, number, title, floor=-np.inf):
 def headline(figure, text, smoke=False):
     """Write what a figure shows above it, and that it is but a trial if it is one."""
     figure.suptitle(f"{'SMOKE TEST on generated data; ' * smoke}{text}", fontsize=9, x=0.005, ha="left")
-
-
-def preview(recipe, data, path, smoke=False):
-    """Draw what mixing does: pairs of training images, the mixed image, its weight and its target.
-
-    One block per method that mixes images within the batch; a line of text if there is none. Of a batch of 64 it shows
-    the examples at evenly spaced quantiles of the weight, so that a block also shows how strongly the method mixes.
-
-    Args:
-        recipe: A `Recipe`.
-        data: The source and its training and test split: see `runs.load`.
-        path: Where to write the PNG.
-        smoke: Whether the data is generated; the title then says so.
-    """
-    import keras
-    import tensorflow as tf
-
-    from keras_mixup.pipeline import mix_with
-
-    rows = _to_preview(recipe)
-    size, columns = 64, 7
-    source = data.source
-    images, labels = next(_in_random_order(data.training, size).as_numpy_iterator())
-    if source.transform is not None:
-        images = source.features(images)
-    if not rows or isinstance(images, dict) or np.ndim(images) < 3:
-        with figure_file(path, figsize=(7.2, 0.6)) as figure:
-            figure.suptitle(f"{recipe.name} mixes no images in its batches, so there is nothing to show.", fontsize=9)
-        return
-    images, size = np.asarray(images, "float32"), len(images)
-    # Spectrograms have few extreme values, and low frequencies first.
-    spectrograms = source.transform is not None
-    low, high = np.percentile(images, (1, 99)) if spectrograms else (images.min(), images.max())
-    images = np.clip((images - low) / max(high - low, 1e-6), 0, 1)
-    origin = "lower" if spectrograms else "upper"
-    with figure_file(path, figsize=(7.2, 3.75 * len(rows) + 0.3)) as figure:
-        blocks = figure.subfigures(len(rows), 1, squeeze=False, hspace=0.06)[:, 0]
-        for block, row in zip(blocks, rows, strict=True):
-            # With a target of its own for every example, weight and partner can be read off the mixed targets; and so
-            # can nothing be shown but what the pipeline really did.
-            batch = tf.data.Dataset.from_tensors((images, np.eye(size, dtype="float32")))
-            mixed, shares = next(batch.apply(mix_with(row.method, seed=0)).as_numpy_iterator())
-            # Where the batch comes back longer (RegMixup), the mixed examples are the last.
-            mixed, shares = keras.ops.convert_to_numpy(mixed)[-size:], shares[-size:]
-            weights = np.diag(shares)
-            partners = np.argmax(shares - np.diag(weights), axis=1)
-            partners = np.where(weights == shares.sum(axis=1), np.arange(size), partners)
-            quantiles = (np.arange(columns) + 0.5) / columns
-            chosen = np.argsort(-weights)[(quantiles * size).astype(int)]
-            grid = block.subplots(3, columns)
-            for axes, i in zip(grid.T, chosen, strict=True):
-                trio = (images[i], images[partners[i]], mixed[i])
-                for cell, image in zip(axes, trio, strict=True):
-                    cell.imshow(image.squeeze(), cmap="gray_r", vmin=0, vmax=1, origin=origin)
-                    cell.set(xticks=[], yticks=[])
-                    cell.spines[:].set(visible=True, linewidth=0.4, color="0.6")
-                first, second = (source.classes[labels[j]] for j in (i, partners[i]))
-                axes[0].set_title(first, fontsize=8, loc="center", pad=3)
-                axes[1].set_title(second, fontsize=8, loc="center", pad=3)
-                target = _target([(shares[i, j], source.classes[labels[j]]) for j in np.argsort(-shares[i])])
-                axes[2].set_xlabel(f"weight {weights[i]:.2f}\n{target}", fontsize=7.5)
-            for cell, name in zip(grid[:, 0], ("original", "partner", "mixed"), strict=True):
-                cell.set_ylabel(name, fontsize=9)
-            formula = "mixed = weight × original + (1 − weight) × partner"
-            if getattr(row.method, "partners", 1) > 1:
-                formula += " + ..., the partner of the largest share being shown"
-            if row.method.cuts:
-                formula = "weight = share of the original's pixels"
-            block.suptitle(f"{row.title}:  {formula}", fontsize=9, x=0.01, ha="left")
-        if smoke:
-            figure.suptitle("SMOKE TEST on generated data", fontsize=9)
-
-
-def _in_random_order(split, size):
-    """Batches of a training split: as stored, it may begin with one class alone."""
-    if isinstance(split, Arrays):
-        return split.part(np.random.default_rng(0).permutation(len(split))[:size]).batches(size)
-    return split.batches(size, seed=0)
-
-
-def _to_preview(recipe):
-    """A row for each method whose work shows in its images, and whose weights show in its targets."""
-    rows = {}
-    for row in recipe.rows:
-        setting = for_row(recipe, row)
-        elsewhere = setting.at or setting.pairs != "random" or getattr(row.method, "needs_network", False)
-        if row.method is not None and not elsewhere and not isinstance(row.method, InputsOnly):
-            rows.setdefault(repr(row.method), row)
-    return list(rows.values())
-
-
-def _target(shares):
-    """A mixed target in words; `shares` are pairs of a share and a class, the largest first."""
-    total = {}
-    for share, name in shares:
-        total[name] = total.get(name, 0.0) + share
-    terms = [f"{share:.2f} × {name}" for name, share in total.items() if share >= 0.005]
-    return "target:\n" + ("\n+ ".join(terms) if len(terms) > 1 else next(iter(total)))
 
 
 @contextlib.contextmanager

@@ -13,11 +13,12 @@ from keras_mixup.zoo.classifiers import load, steps, train  # noqa: F401
 from keras_mixup.zoo.datasets import tables
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.figures import LINES, figure_file
+from keras_mixup.zoo.previews import preview  # noqa: F401
 from keras_mixup.zoo.recipe import Recipe, Row
 from keras_mixup.zoo.report import SCORES, spread
 
-PICTURES = ("differences.png",)
-NO_PREVIEW = "tables have no images"
+PICTURES = ("differences.png", "preview.png")
+NO_PREVIEW = None
 ONE_DEVICE_ONLY = False
 # The bandwidth of C-Mixup in standard deviations of the target: that of the paper for airfoil, 1.75, is a quarter.
 BANDWIDTH = 0.25
@@ -241,10 +242,6 @@ def _panel(axes, sets, named):
     axes.tick_params(axis="y", length=0)
     if compared:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7.5)
-
-
-def preview(recipe, data, path, smoke=False):
-    """There is none."""
 
 
 table = report.table

@@ -322,14 +322,3 @@ def test_curves_have_a_panel_for_each_score_or_each_network(recipe, tmp_path, mo
     else:
         expected = ["training loss on own targets", "test error (%)", "test NLL (nats)"]
         assert titles == [(title, 3) for title in expected]
-
-
-def test_previews_show_each_method_once_and_only_what_mixes_images_in_the_batch():
-    def shown(name):
-        return [row.name for row in figures._to_preview(recipes.get(name))]
-
-    assert shown("cifar10") == ["preact18-mixup"]
-    assert shown("ablation") == ["mixup-1e-4"]
-    assert shown("cifar10_small") == ["mixup", "cutmix"]
-    assert shown("imagenet") == ["resnet50-mixup-90", "resnext101-32x4d-mixup-90"]
-    assert shown("digits") == ["mixup-0.2", "mixup-1.0"]

@@ -235,7 +235,7 @@ def draw(recipe, found, out, smoke=False):
     return PICTURES
 
 
-def preview(recipe, data, path, smoke=False):
+def preview(recipe, row, data, path, smoke=False):
     """There is none."""
 
 

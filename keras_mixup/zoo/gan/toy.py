@@ -179,7 +179,7 @@ def draw(recipe, found, out, smoke=False):
     return PICTURES
 
 
-def preview(recipe, data, path, smoke=False):
+def preview(recipe, row, data, path, smoke=False):
     """There is none: `samples.png` shows the data."""
 
 
