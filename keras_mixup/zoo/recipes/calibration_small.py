@@ -1,6 +1,12 @@
 """Fashion-MNIST, 5,000 training images: calibration of ERM, label smoothing, mixup and MixupE, and with a temperature.
 
-Not run yet, so there are no results.
+On this task ERM is nearly calibrated, and there is little to gain: its overconfidence, 1.31 %, goes to 0.00 with every
+other row, as in the paper, but the ECE of mixup is larger, 3.23 (alpha 0.2) and 6.73 % (1.0) against 1.74 %, as mixup
+is then less sure than it is right. A temperature mends either; T is below 1 for mixup. Label smoothing does the same,
+further. Where ERM learns its training set by heart and is overconfident by far, mixup mends that, as published: see
+`cifar10_small`, where ECE is 28.9 % for ERM and 2.0 % for mixup. Of the strangers, mixup and label smoothing tell
+shuffled blocks better; noise as a winning score varies from seed to seed too much to tell. Three seeds, a minute per
+run on one core; 2026-11-21. Table and pictures: `keras_mixup/zoo/results/calibration_small`.
 
     keras-mixup run calibration_small --data-dir DIR
 
