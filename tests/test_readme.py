@@ -1,0 +1,79 @@
+"""What README.md says besides its Python, which `test_docs.py` runs: commands, links, and the table of results."""
+
+import importlib.util
+import pathlib
+import re
+import shlex
+
+import pytest
+
+from keras_mixup import cli
+from keras_mixup.zoo import recipes
+from keras_mixup.zoo.recipe import override
+
+ROOT = pathlib.Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands(text):
+    """Every `keras-mixup` command of the text, in blocks of shell commands or between backticks, as lists of words."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()] + re.findall(r"`(keras-mixup [^`]+)`", text)
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        while "keras-mixup" in words:
+            words = words[words.index("keras-mixup") + 1 :]
+            yield words[: words.index("&&")] if "&&" in words else words
+
+
+COMMANDS = [words for words in commands(TEXT) if "RECIPE" not in words]
+
+
+def test_commands_are_found():
+    sample = (
+        "```bash\npip install x && keras-mixup run digits  # now\nA=1 keras-mixup list\n```\nor `keras-mixup show a`"
+    )
+    assert list(commands(sample)) == [["run", "digits"], ["list"], ["show", "a"]]
+    assert {words[0] for words in COMMANDS} == {"list", "show", "run", "evaluate", "preview", "bench"}
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_each_command_is_one(words):
+    args = cli._parser(words).parse_args(words)
+    if hasattr(args, "recipe"):
+        recipe = override(recipes.get(args.recipe), getattr(args, "set", []))
+        rows = getattr(args, "row", None)
+        cli._rows(recipe, [rows] if isinstance(rows, str) else rows)
+    if getattr(args, "method", None):
+        assert args.method in cli.METHODS
+
+
+def test_each_option_that_it_names_is_one():
+    for setting in re.findall(r"`--set ([^`]+)`", TEXT):
+        override(recipes.get("digits"), shlex.split(setting))
+
+
+def test_links_lead_somewhere():
+    anchors = {
+        re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in re.findall(r"^#+ (.*)$", TEXT, re.M)
+    }
+    links = re.findall(r"\]\(([^)]+)\)|src=\"([^\"]+)\"", TEXT)
+    assert links
+    for link in map("".join, links):
+        if link.startswith("#"):
+            assert link[1:] in anchors
+        elif not link.startswith("https://"):
+            assert (ROOT / link).exists(), link
+
+
+def test_every_recipe_has_its_place():
+    (table,) = re.findall(r"^\| recipe \| what it reruns .*?\n\n", TEXT, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", table)) >= set(recipes.names())
+
+
+def test_results_are_those_that_are_committed():
+    spec = importlib.util.spec_from_file_location("results", ROOT / ".ci" / "results.py")
+    results = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(results)
+    assert results.written(TEXT) == TEXT, "Run `python .ci/results.py`."
+    assert results.written(TEXT.replace("| 300 digits", "| 301 digits").replace("2.66 ± 0.75", "2.65 ± 0.75")) == TEXT
