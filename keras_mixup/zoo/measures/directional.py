@@ -61,6 +61,8 @@ def measure(network, recipe, seed, data, folder):
 
 def draw(recipe, found, path, smoke=False):
     """Draw the mean of q and of q^ against the epoch."""
+    from matplotlib.ticker import MaxNLocator
+
     from keras_mixup.zoo import figures
 
     with figures.figure_file(path, figsize=(6.8, 3.5)) as figure:
@@ -71,5 +73,6 @@ def draw(recipe, found, path, smoke=False):
             axes.axhline(0.0, color="0.5", linewidth=0.8, zorder=0)
             axes.set_title(COLUMNS[key][0])
             axes.set_xlabel("epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=3, handlelength=3.2)
         figures.headline(figure, f"{recipe.name}: directional derivatives, mean and band over seeds", smoke)
