@@ -84,6 +84,16 @@ with contextlib.redirect_stdout(io.StringIO()):
     assert loaded(code, (*HEAVY, "mailbox")) == {"mailbox"}
 
 
+def test_importing_the_package_loads_nothing_that_keras_has_not_loaded():
+    """But itself and the standard library: so it takes a few hundredths of a second, as `keras-mixup bench` says."""
+    program = "import sys, keras\nbefore = set(sys.modules)\nimport keras_mixup\nprint(*set(sys.modules) - before)"
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    packages = {name.partition(".")[0] for name in done.stdout.split()} - sys.stdlib_module_names
+    assert packages == {"keras_mixup"}
+
+
 @pytest.mark.parametrize("path", [path for path in FILES if room(path) != "zoo"], ids=lambda path: path.name)
 def test_heavy_packages_are_named_in_the_zoo_only(path):
     """Keras loads some of them itself, so the test above would not notice all of them."""
