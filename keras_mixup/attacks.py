@@ -19,7 +19,7 @@ import numpy as np
 from keras_mixup.gradients import gradient
 from keras_mixup.methods import is_number
 
-TINY = 1e-37  # of the float32 numbers that are not flushed to 0
+_TINY = 1e-37  # of the float32 numbers that are not flushed to 0
 
 
 def fgsm(
@@ -286,7 +286,7 @@ def _step(model, preprocess, from_logits, x, y, lower, upper, step_size):
 
     def product(x):
         outputs = keras.ops.cast(model(preprocess(x), training=False), "float32")
-        logits = outputs if from_logits else keras.ops.log(keras.ops.maximum(outputs, TINY))
+        logits = outputs if from_logits else keras.ops.log(keras.ops.maximum(outputs, _TINY))
         slope = keras.ops.stop_gradient(_slope(logits, y))
         return keras.ops.sum(slope * logits)
 
@@ -306,7 +306,7 @@ def _slope(logits, y):
     """
     p, others = keras.ops.softmax(logits, axis=-1), 1.0 - keras.ops.eye(logits.shape[-1], dtype="float32")
     slope = p * keras.ops.matmul(y, others) - y * keras.ops.matmul(p, others)
-    return slope / keras.ops.maximum(keras.ops.max(keras.ops.abs(slope), axis=-1, keepdims=True), TINY)
+    return slope / keras.ops.maximum(keras.ops.max(keras.ops.abs(slope), axis=-1, keepdims=True), _TINY)
 
 
 def _identity(x):

@@ -270,7 +270,7 @@ def _part(leaf, role, name, num_classes, pairs, dtype, method):
     if role == TARGETS:
         return _target(leaf, name, num_classes)
     if role == SAMPLE_WEIGHT:
-        return Part(name, role, _batched(leaf, name), "float32")
+        return _sample_weight(leaf, name)
     if role == PADDING:
         return _padding(leaf, name)
     if role == MASKS and (_is_float(leaf) or method.cuts):
@@ -294,6 +294,8 @@ def _padding(leaf, name):
 
 def _feature(leaf, name, dtype):
     if _is_quantity(leaf):
+        if _dtype(leaf) == "uint16" and dtype == "float16":
+            dtype = "float32"  # the largest numbers of uint16 are infinite in float16
         return Part(name, FEATURES, _batched(leaf, name), _dtype(leaf) if _is_float(leaf) else dtype)
     advice = "Make them dense numeric tensors first."
     if _is_dense(leaf) and _dtype(leaf) in (*LARGE_INTEGERS, "bool"):
@@ -304,9 +306,17 @@ def _feature(leaf, name, dtype):
     raise ValueError(f"These features cannot be mixed. Received: `{name}` of {_words(leaf)}. {advice}")
 
 
+def _sample_weight(leaf, name):
+    if not _is_numeric(leaf):
+        raise ValueError(
+            f"Sample weights should be dense numeric tensors. Received: `{name}` of {_words(leaf)}. Convert them first."
+        )
+    return Part(name, SAMPLE_WEIGHT, _batched(leaf, name), "float32")
+
+
 def _target(leaf, name, num_classes):
     integer = _dtype(leaf) in SMALL_INTEGERS + LARGE_INTEGERS
-    if not (_is_dense(leaf) and (integer or _is_float(leaf) or _dtype(leaf) == "bool")):
+    if not _is_numeric(leaf):
         raise ValueError(
             f"These targets cannot be mixed. Received: `{name}` of {_words(leaf)}. Make them dense numeric tensors "
             "first."
@@ -381,6 +391,10 @@ def _image_size(parts):
 
 def _is_quantity(leaf):
     return _is_dense(leaf) and (_is_float(leaf) or _dtype(leaf) in SMALL_INTEGERS)
+
+
+def _is_numeric(leaf):
+    return _is_dense(leaf) and (_is_float(leaf) or _dtype(leaf) in (*SMALL_INTEGERS, *LARGE_INTEGERS, "bool"))
 
 
 def _is_dense(leaf):

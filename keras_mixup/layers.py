@@ -148,7 +148,8 @@ class MixupLayer(MixLayer):
 
     Returns:
         The structure it was called with. Float features keep their dtype, 8 and 16 bit integers become the layer's
-        compute dtype, targets and sample weights float32. `alpha=0` returns every number as it was, bit for bit.
+        compute dtype (uint16 float32 where that is float16, which does not hold it), targets and sample weights
+        float32. `alpha=0` returns every number as it was, bit for bit.
 
     Raises:
         ValueError: If an argument is out of range, or a tensor cannot be mixed (class ids without `num_classes`, ids of

@@ -121,11 +121,11 @@ def _tensorflow():
         return compile_once(function) if large else function
 
     def one_hot(x, n):
-        x = tf.cast(x, tf.int32)
+        x = tf.cast(x, tf.int64)  # not int32, in which 2**32 would be class 0
         message = f"Integer labels should lie in [0, num_classes) = [0, {n})."
         checks = [
             tf.debugging.assert_non_negative(x, message),
-            tf.debugging.assert_less(x, n, message),
+            tf.debugging.assert_less(x, tf.constant(n, tf.int64), message),
         ]
         with tf.control_dependencies([c for c in checks if c is not None]):
             return tf.one_hot(x, n, dtype=tf.float32)
@@ -133,6 +133,10 @@ def _tensorflow():
     def raw_seed(seed):
         if isinstance(seed, keras.random.SeedGenerator):
             seed = seed.next()
+            replica = tf.distribute.get_replica_context()
+            # Each replica of a `tf.distribute` strategy has a copy of the generator, in the same state.
+            if replica is not None and replica.num_replicas_in_sync > 1:
+                seed = tf.random.fold_in(seed, replica.replica_id_in_sync_group)
         elif isinstance(seed, numbers.Integral):
             seed = [int(seed), 0]
         return tf.cast(seed, tf.int64)

@@ -27,7 +27,12 @@ def mixup(
 
     Each batch is zipped with a seed of its own. So with a `seed`, every run gives the same mixes whatever the number of
     parallel calls; every epoch gives new ones; and an iterator can be saved in the middle with `tf.train.Checkpoint`
-    and resumed exactly. The `tf.data` service starts a dataset anew for every epoch: there, repeat it before mixing.
+    and resumed exactly.
+
+    The `tf.data` service starts a dataset anew for every epoch: there, repeat it before mixing. Under its sharding
+    policies DYNAMIC and DATA no two workers draw the same; under OFF all run the same pipeline, and a seed would make
+    them mix alike: leave it out, or mix after `distribute`. Files are not shared out across the zip (the policy FILE is
+    refused, others share out batches instead); to do so, give each worker its own files, and `input_context`.
 
     Args:
         alpha: Strength, a finite number >= 0, or a distribution to draw weights from; 0 mixes nothing. See `Mixup`.
@@ -101,14 +106,16 @@ def mix_with(method, *, num_classes=None, pairs=False, seed=None, num_parallel_c
         import tensorflow as tf
 
         @tf.autograph.experimental.do_not_convert
-        def mix_element(batch, batch_seed):
+        def mix_element(batch_seed, batch):
             if input_context is not None:
                 batch_seed = tf.random.fold_in(batch_seed, input_context.input_pipeline_id)
             return mix_batch(
                 batch, method, batch_seed, num_classes=num_classes, pairs=pairs, dtype=keras.config.floatx()
             )
 
-        return tf.data.Dataset.zip((dataset, batch_seeds(seed))).map(
+        # Seeds first: where `tf.distribute` fails to share out the files of what is zipped, having begun with the data
+        # it keeps that share, takes a share of this by batches, and loses the rest.
+        return tf.data.Dataset.zip((batch_seeds(seed), dataset)).map(
             mix_element,
             num_parallel_calls=num_parallel_calls or tf.data.AUTOTUNE,
             deterministic=True,
@@ -124,9 +131,12 @@ def batch_seeds(seed):
     """
     import tensorflow as tf
 
+    # A range, unlike a counter, is shared out among the workers of a `tf.data` service, so that no two draw the same.
+    number = tf.data.Dataset.range(2**62).repeat()
     if tf.is_tensor(seed):
-        return tf.data.Dataset.counter().map(lambda batch: tf.stack([seed, batch]))
-    return tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True)
+        return number.map(lambda batch: tf.stack([seed, batch]))
+    draws = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
+    return tf.data.Dataset.zip((draws, number)).map(lambda *batch_seed: tf.stack(batch_seed))
 
 
 def _is_seed(seed):
@@ -179,7 +189,7 @@ def c_mixup(x, y, bandwidth, *, alpha=2.0, batch_size=16, seed=None):
         )
 
     @tf.autograph.experimental.do_not_convert
-    def mix_rows(rows, batch_seed):
+    def mix_rows(batch_seed, rows):
         for_partner, for_weight = tf.unstack(tf.random.split(batch_seed, 2), 2)
         partner = near.among(tf.gather(y, rows), y, for_partner)
         both = tf.concat([rows, partner], axis=0)
@@ -192,4 +202,4 @@ def c_mixup(x, y, bandwidth, *, alpha=2.0, batch_size=16, seed=None):
         return features if features.dtype.is_floating else tf.cast(features, tf.float32)
 
     rows = tf.data.Dataset.range(x.shape[0], output_type=tf.int32).shuffle(x.shape[0], seed=seed).batch(batch_size)
-    return tf.data.Dataset.zip((rows, batch_seeds(seed))).map(mix_rows, num_parallel_calls=tf.data.AUTOTUNE)
+    return tf.data.Dataset.zip((batch_seeds(seed), rows)).map(mix_rows, num_parallel_calls=tf.data.AUTOTUNE)

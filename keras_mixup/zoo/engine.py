@@ -47,6 +47,20 @@ class Engine:
             finally:
                 keras.distribution.set_distribution(None)
 
+    def as_chief(self, *flags):
+        """What the chief holds true, told to all workers, who meet here; so none of them waits for what others skip."""
+        if self.workers == 1:
+            return flags
+        import tensorflow as tf
+
+        def tell():
+            own = tf.cast(flags, tf.int32) * int(self.chief)
+            return tf.distribute.get_replica_context().all_reduce("SUM", own)
+
+        with _none_lost():
+            told = self.strategy.run(tf.function(tell))
+        return tuple((self.strategy.experimental_local_results(told)[0].numpy() > 0).tolist())
+
     def jit_compile(self, jit):
         """What to compile a model with, for a recipe's setting `jit`.
 
@@ -76,10 +90,14 @@ class Engine:
             first: The first epoch, counted from 0.
             epochs: The number of epochs, those before `first` included.
             callback: A `keras.callbacks.Callback` with `on_epoch_begin`, `on_train_batch_begin` and `on_epoch_end`.
+
+        Raises:
+            UserError: If another worker was lost. TensorFlow notices within about half a minute.
         """
         batches = self.serve(batches)
         if self.workers > 1:
-            self._fit(model, self._divide(batches), steps, first, epochs, callback)
+            with _none_lost():
+                self._fit(model, self._divide(batches), steps, first, epochs, callback)
         else:
             model.fit(
                 self._divide(batches),
@@ -177,6 +195,20 @@ class Engine:
         if hasattr(self.strategy, "num_replicas_in_sync"):
             return self.strategy.num_replicas_in_sync
         return self.strategy.device_mesh.devices.size
+
+
+@contextlib.contextmanager
+def _none_lost():
+    """Say in words that a worker was lost."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.UnavailableError as error:
+        raise UserError(
+            "All workers should stay up. Start all of them again with the same commands; they go on from the last "
+            "complete epoch. Received: no answer from one of them."
+        ) from error
 
 
 @functools.lru_cache(maxsize=1)

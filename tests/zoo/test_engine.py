@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -21,7 +22,7 @@ on_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reas
 # A network without batch normalisation, so that dividing a batch changes nothing but the order of sums. 90 examples in
 # batches of 32 leave a last one of 26; 91 one of 27, which two devices cannot share evenly.
 TRAIN = """
-import dataclasses, json, os, pathlib, sys
+import dataclasses, os, signal, sys
 out, strategy, stop, size = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 import keras
 if keras.backend.backend() == "tensorflow":
@@ -31,8 +32,8 @@ if keras.backend.backend() == "tensorflow":
         tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], one)
         tf.distribute.MirroredStrategy = lambda real=tf.distribute.MirroredStrategy: real(["CPU:0", "CPU:1"])
 from keras_mixup import Mixup
-from keras_mixup.zoo import engine, networks, recipes, runs
-from keras_mixup.zoo.recipe import Recipe, Row
+from keras_mixup.zoo import engine, networks, recipes, runs, train
+from keras_mixup.zoo.recipe import Row
 
 def network(shape, classes):
     inputs = keras.Input(shape)
@@ -52,6 +53,27 @@ class Stopped(BaseException):
 def on_record(*records):
     if records[-1]["epoch"] == stop:
         raise Stopped
+
+if "KILLED_AFTER" in os.environ:  # so many epochs and a step
+    watch = train._watch
+
+    def watched(*args):
+        callback, epochs = watch(*args), []
+        begin, step = callback.on_epoch_begin, callback.on_train_batch_begin
+
+        def on_epoch_begin(epoch, logs=None):
+            epochs.append(epoch)
+            begin(epoch)
+
+        def on_train_batch_begin(index, logs=None):
+            if (epochs[-1], index) == (int(os.environ["KILLED_AFTER"]), 1):
+                os.kill(os.getpid(), signal.SIGKILL)
+            step(index)
+
+        callback.on_epoch_begin, callback.on_train_batch_begin = on_epoch_begin, on_train_batch_begin
+        return callback
+
+    train._watch = watched
 
 try:
     runs.run(recipe, row, 0, runs.load(recipe, row, 0), out, on_record=on_record, engine=devices)
@@ -99,22 +121,50 @@ def test_two_devices_train_like_one_and_are_resumed(alone, tmp_path):
     assert np.all(np.isfinite(losses(tmp_path / "odd")))
 
 
-def cluster(folder, stop=0):
-    """Two workers."""
+def cluster(folder, stop=0, killed=None, **env):
+    """Two workers, to the one of which that is killed the environment is given."""
     with socket.socket() as one, socket.socket() as two:
         one.bind(("localhost", 0))
         two.bind(("localhost", 0))
         addresses = [f"localhost:{sock.getsockname()[1]}" for sock in (one, two)]
     tasks = [{"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}} for index in (0, 1)]
-    ended(*[start(folder, "multiworker", stop, TF_CONFIG=json.dumps(task)) for task in tasks])
+    return [
+        start(folder, "multiworker", stop, TF_CONFIG=json.dumps(task), **(env if index == killed else {}))
+        for index, task in enumerate(tasks)
+    ]
 
 
 @on_tensorflow
 @pytest.mark.slow
 def test_two_workers_train_like_one_and_are_resumed(alone, tmp_path):
     for stop in (1, 0):
-        cluster(tmp_path, stop)
+        ended(*cluster(tmp_path, stop))
     np.testing.assert_allclose(losses(tmp_path), alone, rtol=1e-4)
+
+
+@on_tensorflow
+@pytest.mark.slow
+def test_a_worker_killed_within_an_epoch_ends_the_others_and_costs_no_figure(alone, tmp_path):
+    for epoch, killed in ((1, 1), (2, 0)):  # the second epoch, then the chief in the third
+        workers = cluster(tmp_path, killed=killed, KILLED_AFTER=str(epoch))
+        errors = [worker.communicate(timeout=900)[1] for worker in workers]
+        assert workers[killed].returncode == -signal.SIGKILL, errors[killed][-3000:]
+        assert workers[1 - killed].returncode > 0
+        assert "UserError: All workers should stay up." in errors[1 - killed]
+        assert len(json.loads((tmp_path / "mixup" / "seed0" / "history.json").read_text())) == epoch
+    ended(*cluster(tmp_path))
+    np.testing.assert_allclose(losses(tmp_path), alone, rtol=1e-4)
+
+
+@on_tensorflow
+@pytest.mark.slow
+def test_if_the_chief_may_not_run_no_worker_waits(tmp_path):
+    with runs.alone(tmp_path / "mixup" / "seed0"):
+        workers = cluster(tmp_path)
+        errors = [worker.communicate(timeout=900)[1] for worker in workers]
+    for worker, error in zip(workers, errors, strict=True):
+        assert worker.returncode == 1
+        assert "runs.Busy" in error
 
 
 @pytest.mark.slow
