@@ -276,8 +276,8 @@ class BrierScore(keras.metrics.MeanMetricWrapper):
         name: Name of the metric.
 
     Call arguments:
-        - y_true: Class ids or rows, as for `ExpectedCalibrationError`. A mixed row counts as each of its classes does, by
-          its share; so its best value is not 0.
+        - y_true: Class ids or rows, as for `ExpectedCalibrationError`. A mixed row counts as each of its classes does,
+          by its share; so its best value is not 0.
         - y_pred: Predictions `(batch, ..., classes)` of two classes or more.
         - sample_weight: Weights of the examples, as for any Keras metric.
 
@@ -318,8 +318,8 @@ class NegativeLogLikelihood(keras.metrics.MeanMetricWrapper):
         name: Name of the metric.
 
     Call arguments:
-        - y_true: Class ids or rows, as for `ExpectedCalibrationError`. A mixed row counts as each of its classes does, by
-          its share.
+        - y_true: Class ids or rows, as for `ExpectedCalibrationError`. A mixed row counts as each of its classes does,
+          by its share.
         - y_pred: Predictions `(batch, ..., classes)` of two classes or more.
         - sample_weight: Weights of the examples, as for any Keras metric.
 

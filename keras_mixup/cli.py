@@ -2,8 +2,10 @@
 
 import argparse
 import dataclasses
+import errno
 import functools
 import logging
+import os
 import pathlib
 import sys
 
@@ -34,7 +36,8 @@ def main(argv=None):
         argv: The arguments; those of the process by default.
 
     Returns:
-        The exit code: 0, or 2 after a user's mistake, which is told in one line on stderr, or 130 after Ctrl-C.
+        The exit code: 0, or 2 after a user's mistake or where nothing more can be written, which is told in one line on
+        stderr, or 130 after Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     # A data set that is not there is told in one line, without the warnings of TensorFlow Datasets before it.
@@ -42,13 +45,25 @@ def main(argv=None):
     try:
         args = _parser(argv).parse_args(argv)
         with told_of_images():
-            return args.command(args) or 0
+            code = args.command(args) or 0
+            sys.stdout.flush()
+            return code
     except UserError as error:
         print("keras-mixup:", " ".join(str(error).split()), file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        # What is left in the buffer would fail again at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"keras-mixup: {error.filename or 'the output'} cannot be written ({error.strerror}).", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("keras-mixup: interrupted.", file=sys.stderr)
         return 130
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE)  # on the disk, or at the other end of a pipe
 
 
 class _Parser(argparse.ArgumentParser):
@@ -183,7 +198,7 @@ _DATA_DIR = "where the data is; for TensorFlow Datasets ~/tensorflow_datasets by
 def _list(args):
     width = max(map(len, recipes.names()))
     for name in recipes.names():
-        print(f"{name:{width}}  {recipes.get(name).title}")
+        print(f"{name:{width}}  {recipes.story(name).splitlines()[0].rstrip('.')}")
 
 
 def _show(args):

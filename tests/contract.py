@@ -281,6 +281,11 @@ def read_draw(targets):
     return weight, partner
 
 
+def keeps_none(door):
+    """Before 3.13 Keras could not build a model for inputs among which there is None."""
+    return door is not through_model or tuple(map(int, keras.__version__.split(".")[:2])) >= (3, 13)
+
+
 def skip_strings(door):
     if door is through_compiled_layer or not keeps_every_dtype(door):
         pytest.skip("strings and long integers do not exist here")
@@ -429,6 +434,8 @@ def check_what_is_not_mixed_passes_bit_for_bit(door):
         "nothing": None,
         "nested": {"tokens": np.arange(8, dtype="int32").reshape(4, 2), "scalar": np.float32(0.1)},
     }
+    if not keeps_none(door):
+        del extras["nothing"]
     mixed = door({"image": features(4), "label": one_hot(4), **extras}, alpha=0.9, pairing="derangement")
     assert_mixed(mixed["image"], features(4), *read_draw(mixed["label"]))
     keras.tree.map_structure(
@@ -436,18 +443,18 @@ def check_what_is_not_mixed_passes_bit_for_bit(door):
         {key: mixed[key] for key in extras},
         extras,
     )
-    assert mixed["nothing"] is None
+    assert mixed.get("nothing") is None
 
 
 def check_inputs_that_cannot_be_mixed_pass_among_others(door):
     skip_strings(door)
     x = {"image": features(4), "id": np.array([2**24 + 1, 2**31 + 1, 3, 4]), "name": np.array(["a", "b", "c", "d"])}
-    x["flag"], x["nothing"] = np.array([True, False, True, True]), None
+    x |= {"flag": np.array([True, False, True, True])} | ({"nothing": None} if keeps_none(door) else {})
     mixed, y = door((x, one_hot(4)), alpha=0.9, pairing="derangement")
     assert_mixed(mixed["image"], x["image"], *read_draw(y))
     for key in ("id", "name", "flag"):
         assert_same_bits(mixed[key], x[key])
-    assert mixed["nothing"] is None
+    assert mixed.get("nothing") is None
 
 
 def check_ragged_leaves_pass(door):

@@ -46,7 +46,8 @@ def evaluate(folder, dataset=None, data_dir=None):
             f"--data {name}, with the classes {', '.join(source.classes[:5])}, ... and the shape {source.shape}."
         )
     # The test split of some sets is what training leaves over.
-    training, test = source.load(config["train_size"] if name == config["dataset"] else 0, config["seed"], data_dir)
+    train_size = config["train_size"] if name == config["dataset"] else 0
+    training, test = source.splits(name, train_size, config["seed"], data_dir, config.get("broken_images", "refuse"))
     if name == config["dataset"]:
         trained_on = trained_on.fitted(training)
     features = test_batches(test, trained_on, TEST_BATCH)  # standardised as the network knows it

@@ -123,6 +123,8 @@ class Recipe:
         seed_offset: Added to the seed of initial weights, order and mixes, but not to that of the data, >= 0: for a row
             whose network should be another one than that of the first row.
         epsilon: How far the measure `attacks` may move a pixel, >= 0, of 255.
+        broken_images: What to do about image files that cannot be decoded: `"refuse"` stops at the first, and names it;
+            `"skip"` decodes all of them beforehand, and leaves out those, by name, from training and from testing.
         measures: What to measure of the trained network beside its error: names in `keras_mixup.zoo.measures`.
         score: Which epoch's test error the table reports: the `"last"`, the `"best"` (chosen on the test set, as papers
             do), or the `"median"` of the last ten, or of as many as the kind of recipe says.
@@ -168,6 +170,7 @@ class Recipe:
     held_out: int = 0
     seed_offset: int = 0
     epsilon: float = 4.0
+    broken_images: str = "refuse"
     measures: tuple[str, ...] = ()
     score: str = "last"
 
@@ -211,6 +214,7 @@ class Recipe:
         "held_out": ("an integer >= 0", integer(0)),
         "seed_offset": ("an integer >= 0", integer(0)),
         "epsilon": ("a finite number >= 0", lambda x: finite(x) and x >= 0),
+        "broken_images": choice(("refuse", "skip")),
         "measures": (f"some of {', '.join(MEASURES)}", lambda x: set(x) <= set(MEASURES)),
         "score": choice(("last", "best", "median")),
     }

@@ -27,7 +27,7 @@ from keras_mixup.zoo.engine import Engine
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.recipe import for_row
 
-DECIDE_DATA = ("dataset", "train_size", "label_noise", "noise", "held_out", "labels", "unlabelled")
+DECIDE_DATA = ("dataset", "train_size", "label_noise", "noise", "held_out", "labels", "unlabelled", "broken_images")
 SMOKE_STEPS = 2
 SMOKE_BATCH = 8
 
@@ -149,8 +149,18 @@ def run(recipe, row, seed, data, out, smoke=False, on_record=lambda *records: No
     from keras_mixup.zoo.environment import environment
 
     where, engine = folder(out, row, seed), engine or Engine()
-    with alone(where) if engine.chief else contextlib.nullcontext():
-        if is_finished(out, row, seed) and not smoke:  # by another process, since the caller looked
+    with contextlib.ExitStack() as stack:
+        busy = finished = False
+        if engine.chief:
+            try:
+                stack.enter_context(alone(where))
+            except Busy:
+                busy = True
+            finished = is_finished(out, row, seed) and not smoke  # by another process, since the caller looked
+        busy, finished = engine.as_chief(busy, finished)
+        if busy:
+            raise Busy(str(where))
+        if finished:
             return _read(where / "result.json")
         if engine.chief:
             atomic.sweep(where)
@@ -230,7 +240,8 @@ def load(recipe, row, seed, data_dir=None, smoke=False):
         training, test = generated.load(source, recipe.train_size + held_out_size, recipe.batch_size, seed)
     else:
         source = datasets.get(recipe.dataset, data_dir)
-        training, test = source.load(recipe.train_size, seed, data_dir)
+        broken_images = getattr(recipe, "broken_images", "refuse")
+        training, test = source.splits(recipe.dataset, recipe.train_size, seed, data_dir, broken_images)
     # Those of images on disk would have to be read one by one.
     held_out, true_labels = None, training.labels if isinstance(training, Arrays) else None
     if noise or held_out_size:

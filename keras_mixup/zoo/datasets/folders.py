@@ -5,11 +5,15 @@
 
 The classes are the folders of `train`, in the order of the alphabet. Files with another ending than those of `ENDINGS`,
 and hidden ones, are passed over.
+
+An image that cannot be decoded stops what reads it with an error that names it; or, if asked for, all images are
+decoded once beforehand, and those that cannot be are named and left out.
 """
 
 import functools
 import os
 import pathlib
+import sys
 
 import numpy as np
 
@@ -18,6 +22,7 @@ from keras_mixup.zoo.errors import UserError
 
 ENDINGS = (".jpeg", ".jpg", ".png")
 ANNOTATIONS = "val_annotations.txt"
+TOLD_EVERY = 50_000  # images
 
 
 def is_there(data_dir):
@@ -41,7 +46,7 @@ def classes(data_dir):
     return names
 
 
-def load(data_dir, train_size, seed, size, share):
+def load(data_dir, train_size, seed, size, share, broken_images="refuse"):
     """Draw `train_size` of the images in `train`; those in `val` are used whole.
 
     Args:
@@ -50,6 +55,7 @@ def load(data_dir, train_size, seed, size, share):
         seed: It alone decides which.
         size: Height and width to decode them to.
         share: See `Records`.
+        broken_images: `"refuse"`, or `"skip"` to leave out those that cannot be decoded before any are drawn.
 
     Returns:
         Two splits.
@@ -57,7 +63,7 @@ def load(data_dir, train_size, seed, size, share):
     Raises:
         UserError: If classes are empty, are missing in `train`, or if there are fewer images than asked for.
     """
-    paths, labels = _training(data_dir)
+    (paths, labels), test = (part(data_dir, broken_images) for part in (_training, _validation))
     if train_size > len(labels):
         raise UserError(
             f"`train_size` should be at most {len(labels)} for {data_dir}. Received: train_size={train_size}."
@@ -65,7 +71,7 @@ def load(data_dir, train_size, seed, size, share):
     if train_size:
         chosen = np.random.default_rng(seed).permutation(len(labels))[:train_size]
         paths, labels = paths[chosen], labels[chosen]
-    return split(paths, labels, size, share), split(*_validation(data_dir), size, share)
+    return split(paths, labels, size, share), split(*test, size, share)
 
 
 def split(paths, labels, size, share):
@@ -127,13 +133,55 @@ def by_class(root, names):
     )
 
 
+def without_broken(paths, labels):
+    """Leave out the images that cannot be decoded, after reading all of them; their names are told on stderr.
+
+    Returns:
+        The paths and the labels of the others, in the same order.
+
+    Raises:
+        UserError: If there are no others.
+    """
+    good = _can_be_decoded(paths)
+    for path in paths[~good]:
+        print(f"left out, as it cannot be decoded: {path}", file=sys.stderr)
+    if not good.any():
+        raise UserError(f"`--data-dir` should hold images that can be decoded. Received: none of {len(paths)}.")
+    print(f"{np.sum(~good):,} of {len(paths):,} images are left out.", file=sys.stderr, flush=True)
+    return paths[good], labels[good]
+
+
+def _can_be_decoded(paths):
+    """Whether the whole of each file is an image to TensorFlow, as an array of truth values."""
+    import tensorflow as tf
+
+    def pixels(row, path):
+        image = tf.io.decode_image(tf.io.read_file(path), 3, expand_animations=False)
+        return row, tf.size(image)  # or it would not be decoded
+
+    rows = tf.data.Dataset.from_tensor_slices((np.arange(len(paths)), paths))
+    rows = rows.map(pixels, tf.data.AUTOTUNE, deterministic=False).ignore_errors()
+    good = np.zeros(len(paths), bool)
+    for done, (row, _) in enumerate(rows.as_numpy_iterator()):
+        good[row] = True
+        if done % TOLD_EVERY == 0:
+            print(f"decoding images to find broken ones: {done:,} of {len(paths):,}", file=sys.stderr, flush=True)
+    return good
+
+
 @functools.lru_cache(maxsize=1)  # a million files take a while to list, and each seed asks for them
-def _training(data_dir):
-    return by_class(pathlib.Path(data_dir).expanduser() / "train", classes(data_dir))
+def _training(data_dir, broken_images):
+    found = by_class(pathlib.Path(data_dir).expanduser() / "train", classes(data_dir))
+    return found if broken_images == "refuse" else without_broken(*found)
 
 
 @functools.lru_cache(maxsize=1)
-def _validation(data_dir):
+def _validation(data_dir, broken_images):
+    found = _stored_validation(data_dir)
+    return found if broken_images == "refuse" else without_broken(*found)
+
+
+def _stored_validation(data_dir):
     root, names = pathlib.Path(data_dir).expanduser() / "val", classes(data_dir)
     if not (root / ANNOTATIONS).exists():
         return by_class(root, names)

@@ -14,33 +14,46 @@ TINY_SIZE, TINY_SHARE = 64, 1.0
 A_FOLDER = "imagenet-a"
 
 
-def load(train_size, seed, data_dir=None):
+def load(train_size, seed, data_dir=None, broken_images="refuse"):
     """ImageNet: 1.28 million training images, and the 50,000 of the validation set to test on."""
     if data_dir is not None and folders.is_there(data_dir):
-        return folders.load(data_dir, train_size, seed, SIZE, SHARE)
+        return folders.load(data_dir, train_size, seed, SIZE, SHARE, broken_images)
+    _no_skipping(broken_images)
     test = prepared.streamed("imagenet2012", "validation", data_dir, SIZE, SHARE)
     return _training(train_size, data_dir), test
 
 
-def load_a(train_size, seed, data_dir=None):
+def load_a(train_size, seed, data_dir=None, broken_images="refuse"):
     """ImageNet to train on, and ImageNet-A's 7,500 images of 200 of the classes to test on."""
     if data_dir is not None and folders.is_there(data_dir):
         root = pathlib.Path(data_dir).expanduser() / A_FOLDER
         if not root.is_dir():
             raise UserError(f"`--data-dir` should hold a folder {A_FOLDER}. Received: --data-dir={data_dir}.")
-        training, _ = folders.load(data_dir, train_size, seed, SIZE, SHARE)
-        return training, folders.split(*folders.by_class(root, folders.classes(data_dir)), SIZE, SHARE)
+        training, _ = folders.load(data_dir, train_size, seed, SIZE, SHARE, broken_images)
+        test = folders.by_class(root, folders.classes(data_dir))
+        if broken_images == "skip":
+            test = folders.without_broken(*test)
+        return training, folders.split(*test, SIZE, SHARE)
+    _no_skipping(broken_images)
     return _training(train_size, data_dir), prepared.streamed("imagenet_a", "test", data_dir, SIZE, SHARE)
 
 
-def load_tiny(train_size, seed, data_dir=None):
+def load_tiny(train_size, seed, data_dir=None, broken_images="refuse"):
     """Tiny ImageNet: 100,000 training images, and the 10,000 of the validation set to test on."""
     if data_dir is None or not folders.is_there(data_dir):
         raise UserError(
             "`--data-dir` should be the folder tiny-imagenet-200, with the folders train and val, of "
             f"http://cs231n.stanford.edu/tiny-imagenet-200.zip. Received: --data-dir={data_dir}."
         )
-    return folders.load(data_dir, train_size, seed, TINY_SIZE, TINY_SHARE)
+    return folders.load(data_dir, train_size, seed, TINY_SIZE, TINY_SHARE, broken_images)
+
+
+def _no_skipping(broken_images):
+    if broken_images == "skip":
+        raise UserError(
+            "`broken_images` should be refuse for what TensorFlow Datasets prepared; a folder of image files can be "
+            "searched for them. Received: broken_images=skip."
+        )
 
 
 def _training(train_size, data_dir):

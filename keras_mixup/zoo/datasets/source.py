@@ -2,9 +2,11 @@
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
+from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.tasks import Classification
 
 
@@ -17,7 +19,8 @@ class Source:
         classes: The class names, in the order of the labels; for regression the names of the numbers to predict.
         needs: The module that reads it and the name to install.
         load: Function `(train_size, seed, data_dir) -> (train, test)`: two splits. The seed alone decides which
-            examples are in `train`; with `train_size` 0 it is all of them.
+            examples are in `train`; with `train_size` 0 it is all of them. It may take `broken_images`, as for
+            `Recipe`, where there may be some.
         mean: Mean of the pixels, in the units in which they are stored: one number, or one for each channel.
         deviation: Standard deviation of the pixels, likewise.
         task: What the training loop needs to know of the labels: see `keras_mixup.zoo.tasks`.
@@ -38,6 +41,21 @@ class Source:
     transform: Callable | None = None
     generate: Callable | None = None
     at: Callable | None = None
+
+    def splits(self, name, train_size, seed, data_dir, broken_images="refuse"):
+        """What `load` gives.
+
+        Raises:
+            UserError: If broken images should be skipped where there are no image files.
+        """
+        if broken_images == "refuse":
+            return self.load(train_size, seed, data_dir)
+        if "broken_images" not in inspect.signature(self.load).parameters:
+            raise UserError(
+                f"`broken_images` should be refuse for {name}, which has no image files. "
+                f"Received: broken_images={broken_images}."
+            )
+        return self.load(train_size, seed, data_dir, broken_images)
 
     def fitted(self, training):
         """The source with what its task takes from the training split: see `tasks`."""

@@ -10,10 +10,15 @@ an earlier epoch changes them. As the seed may be a tensor, one data set can hol
     tf.data.Dataset.range(first, last).flat_map(lambda epoch: split.batches(128, seed=epoch, augment="pad_crop_flip"))
 """
 
+import contextlib
 import functools
+import re
 
 from keras_mixup.zoo import augmentation
 from keras_mixup.zoo.datasets import decoding
+from keras_mixup.zoo.errors import UserError
+
+UNDECODABLE = "An image cannot be decoded; replace or remove it: "
 
 
 class Arrays:
@@ -154,7 +159,7 @@ class Records:
 
             def stop():
                 name, _, _ = self._read(seed).skip(position).take(1).get_single_element()
-                message = tf.strings.join(["An image cannot be decoded; replace or remove it: ", name])
+                message = tf.strings.join([UNDECODABLE, name])
                 return tf.debugging.Assert(False, [message])
 
             with tf.control_dependencies([tf.cond(index == position, tf.no_op, stop)]):
@@ -168,6 +173,26 @@ class Records:
         )
         found = decoded.ignore_errors().concatenate(tf.data.Dataset.from_tensors(end))
         return found.enumerate().map(check).take(len(self))
+
+
+@contextlib.contextmanager
+def told_of_images():
+    """Turn TensorFlow's error at an image that cannot be read or decoded into one that the user can put right.
+
+    Raises:
+        UserError: If there was such an error.
+    """
+    try:
+        yield
+    except Exception as error:  # TensorFlow's, which is not imported for this
+        found = re.search(rf"\[{re.escape(UNDECODABLE)}(.+)\]", str(error))
+        gone = re.search(r": ([^:\n]+; (No such file or directory|Permission denied))\n", str(error))
+        if not (found or gone):
+            raise
+        raise UserError(
+            f"{UNDECODABLE}{(found or gone)[1]}. "
+            "Or leave out all such images of a folder with: --set broken_images=skip"
+        ) from error
 
 
 def permutation(seed, size):
