@@ -239,7 +239,8 @@ def _run(args):
     skipped = devices.as_chief(*(not args.smoke and runs.is_finished(out, *run) for run in everything))
     todo = [run for run, skip in zip(everything, skipped, strict=True) if not skip]
     print(
-        f"{recipe.name}: {len(everything)} runs in {out}, {len(everything) - len(todo)} of them finished already.",
+        f"{recipe.name}: {len(everything)} run{'s' * (len(everything) != 1)} in {out}, "
+        f"{len(everything) - len(todo)} finished already.",
         flush=True,
     )
     try:

@@ -173,7 +173,7 @@ def test_smoke_tries_again_what_worked_the_last_time(tmp_path, capsys):
 def test_run_writes_what_it_promises_and_skips_it_the_next_time(tmp_path, capsys):
     assert run_short(tmp_path) == 0
     first = capsys.readouterr().out
-    assert first.startswith(f"digits: 3 runs in {tmp_path}, 0 of them finished already.\n[1/3] erm, seed 0: error ")
+    assert first.startswith(f"digits: 3 runs in {tmp_path}, 0 finished already.\n[1/3] erm, seed 0: error ")
     assert seen(tmp_path) == {*("erm", "mixup-0.2", "mixup-1.0", "table.json", "table.md", "curves.png", "preview.png")}
     for row in ("erm", "mixup-0.2", "mixup-1.0"):
         names = {"config.json", "history.json", "result.json", "network.keras"}
@@ -191,7 +191,7 @@ def test_run_writes_what_it_promises_and_skips_it_the_next_time(tmp_path, capsys
     table = (tmp_path / "table.json").read_bytes()
     assert run_short(tmp_path) == 0
     second = capsys.readouterr().out
-    assert second.startswith(f"digits: 3 runs in {tmp_path}, 3 of them finished already.\n")
+    assert second.startswith(f"digits: 3 runs in {tmp_path}, 3 finished already.\n")
     assert "[1/" not in second and second.splitlines()[1:] == first.splitlines()[4:]  # the same table
     assert [(path.stat().st_mtime_ns, path.read_bytes()) for path in runs] == before
     assert (tmp_path / "table.json").read_bytes() == table
@@ -241,9 +241,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_time_goes_on(tmp_path, monke
 
     monkeypatch.undo()
     assert run_short(tmp_path) == 0
-    assert capsys.readouterr().out.startswith(
-        f"digits: 3 runs in {tmp_path}, 1 of them finished already.\n[1/2] mixup-0.2"
-    )
+    assert capsys.readouterr().out.startswith(f"digits: 3 runs in {tmp_path}, 1 finished already.\n[1/2] mixup-0.2")
     assert (tmp_path / "erm" / "seed0" / "result.json").read_bytes() == erm
 
 

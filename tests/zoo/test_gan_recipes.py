@@ -122,7 +122,7 @@ def test_a_run_keeps_what_it_promises_repeats_itself_and_is_skipped(tmp_path, ca
     assert list(kept) == ["10", "20"] and kept["20"].shape == (toy.KEPT_SAMPLES, 2)
 
     assert run(tmp_path / "one") == 0
-    assert "2 of them finished already" in capsys.readouterr().out
+    assert "2 finished already" in capsys.readouterr().out
 
     # The second time the compiled GAN is there already, and was trained by another row before.
     assert run(tmp_path / "two", "--row", "grid-mixup-0.2") == 0
