@@ -1,6 +1,9 @@
 """CIFAR-10, 250 labels, 5,000 other images, a small network: does mixup make use of images without labels?
 
-Not run yet, so there are no results.
+It does, by little at this budget: test error is 60.5 % for ERM, 56.5 % with mixes of labelled images alone, 55.2 % with
+guesses for other images, too, and 57.0 % for ICT, means of two seeds. Against ERM that is -4.1 ± 0.1, -5.4 ± 2.1 and
+-3.6 ± 1.9 points; guesses against mixes alone differ by less than the seeds do. Calibration gains more: ECE 41, 15, 2
+and 5 %. 70 to 170 s per run on one core; 2026-11-21. Table and curves: `keras_mixup/zoo/results/semi_supervised_small`.
 
     keras-mixup run semi_supervised_small --data-dir DIR
     keras-mixup run semi_supervised_small --data-dir DIR --set labels=1000 --out DIR
@@ -51,5 +54,5 @@ RECIPE = SemiSupervisedRecipe(
     ema=0.99,
     augment="reflect_crop_flip",
     score="last",
-    seeds=3,
+    seeds=2,
 )
