@@ -106,4 +106,5 @@ def _diagram(upper, lower, rows, found, several):
         lower.stairs(100.0 * count / count.sum(), edges, color=line["color"], linestyle=line["linestyle"])
     upper.set(ylim=(0, 1), ylabel="accuracy", title=common if several else "")
     lower.set(xlim=(0, 1), ylim=(0, None), xlabel="confidence", ylabel="examples (%)")
+    lower.tick_params(labelbottom=True)  # the panels below may be empty
     upper.legend(loc="best", handlelength=3.2, fontsize=7.5)

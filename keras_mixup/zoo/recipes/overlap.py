@@ -1,6 +1,14 @@
 """Classes that overlap: ERM with a temperature against mixup and d-Mixup without (arXiv 2306.00740).
 
-Not run yet, so there are no results.
+As ERM's overconfidence grows with the overlap, mixup stays near the best that is possible: on the Gaussians, at mu
+0.25, 0.1, 0.05 and 0.01, the NLL is 0.10, 1.57, 2.41 and 2.90 for ERM, 0.20, 0.52, 0.79 and 0.94 for mixup, 0.20, 0.49,
+0.72 and 0.85 for d-Mixup of 5, and at best 0.04, 0.42, 0.61 and 0.69. But one number mends ERM here: at its temperature
+it has 0.06, 0.48, 0.65 and 0.69, below mixup. That temperature, 2 to 52, grows with the overlap until nothing is left
+of what the network has learned; at mu 0.01 the NLL is log 2, that of a coin, as the paper proves, but then the best
+possible is hardly less. On images mixup without a temperature is better than ERM with one up to 40 % of the labels
+(0.92 against 1.13 at 30 %), and worse at 50; but seeds are few, and ERM does not fit its training labels in 25 epochs,
+as it does in the paper. Two seeds, and one where more than 10 % of the labels of images are wrong; a minute per run on
+images, 5 s on Gaussians, on one core; 2026-11-21. Table and pictures: `keras_mixup/zoo/results/overlap`.
 
     keras-mixup run overlap --data-dir DIR
 
@@ -65,5 +73,5 @@ RECIPE = Recipe(
     weight_decay=0.0,
     steps_at_once=8,
     measures=("calibration", "overlap"),
-    seeds=3,
+    seeds=2,
 )
