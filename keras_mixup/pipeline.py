@@ -30,9 +30,10 @@ def mixup(
     and resumed exactly.
 
     The `tf.data` service starts a dataset anew for every epoch: there, repeat it before mixing. Under its sharding
-    policies DYNAMIC and DATA no two workers draw the same; under OFF all run the same pipeline, and a seed would make
-    them mix alike: leave it out, or mix after `distribute`. Files are not shared out across the zip (the policy FILE is
-    refused, others share out batches instead); to do so, give each worker its own files, and `input_context`.
+    policies DYNAMIC and DATA no two workers draw the same; under OFF all run the same pipeline, and a seed, or one set
+    by `tf.random.set_seed`, would make them mix alike: set none, or mix after `distribute`. Files are not shared out
+    across the zip (the policy FILE is refused, others share out batches instead); to do so, give each worker its own
+    files, and `input_context`.
 
     Args:
         alpha: Strength, a finite number >= 0, or a distribution to draw weights from; 0 mixes nothing. See `Mixup`.

@@ -1,8 +1,11 @@
 """`mixup(...)` and the `tf.data` service: correct rows, and no draw twice, whoever makes the batches."""
 
+import contextlib
 import os
 import signal
 import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -20,22 +23,38 @@ generator = np.random.default_rng(3)
 X, Y = (generator.normal(1.0, 3.0, (SIZE, width)).astype("float32") for width in (6, 2))
 
 
+SERVICE = """
+import sys
+from tensorflow.data.experimental import service
+port, *ports = map(int, sys.argv[1:])
+names = [f"localhost:{port}" for port in ports]
+dispatcher = service.DispatchServer(service.DispatcherConfig(port=port, worker_addresses=names))
+workers = [
+    service.WorkerServer(service.WorkerConfig(f"localhost:{port}", worker_address=name, port=own))
+    for name, own in zip(names, ports)
+]
+print("ready", flush=True)
+dispatcher.join()
+"""
+
+
 @pytest.fixture(scope="module")
 def address():
-    """Where the dispatcher of two workers is, which are known to it from the start, as static sharding wants it."""
-    with socket.socket() as one, socket.socket() as two:
-        for free in (one, two):
-            free.bind(("localhost", 0))
-        ports = [free.getsockname()[1] for free in (one, two)]
-    names = [f"localhost:{port}" for port in ports]
-    dispatcher = service.DispatchServer(service.DispatcherConfig(worker_addresses=names))
-    to = dispatcher.target.split("://")[1]
-    workers = [
-        service.WorkerServer(service.WorkerConfig(to, worker_address=name, port=port))
-        for name, port in zip(names, ports, strict=True)
-    ]
-    yield dispatcher.target
-    del workers
+    """Where the dispatcher of two workers is, which are known to it from the start, as static sharding wants it.
+
+    In a process of its own that can be killed: workers take their time to stop.
+    """
+    with contextlib.ExitStack() as stack:
+        free = [stack.enter_context(socket.socket()) for _ in range(3)]
+        for one in free:
+            one.bind(("localhost", 0))
+        ports = [str(one.getsockname()[1]) for one in free]
+    with subprocess.Popen([sys.executable, "-c", SERVICE, *ports], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            yield f"grpc://localhost:{ports[0]}"
+        finally:
+            process.kill()
 
 
 def clean():
@@ -74,6 +93,7 @@ def sorted_rows(batches):
 @pytest.mark.parametrize("seed", [None, SEED])
 @pytest.mark.parametrize("policy", POLICIES)
 def test_what_the_workers_mix(address, policy, seed):
+    tf.random.set_seed(None)  # one that another test has set would be a seed for all workers, too
     batches = list(clean().apply(mixed(seed)).apply(shared(policy, address)).as_numpy_iterator())
     ids, draws = rows(batches)
     times = 2 if policy == "OFF" else 1
