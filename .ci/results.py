@@ -27,6 +27,7 @@ COMPARED = (
     ("calibration_small", "", "ece", "erm", "mixup-1.0"),
     ("between", "CIFAR-10, between test images", "miss", "erm", "mixup"),
     ("between", "", "gradient", "erm", "mixup"),
+    ("overlap", "Gaussians that overlap by 19 %", "nll", "gaussians-0.1-erm", "gaussians-0.1-mixup"),
     ("semi_supervised_small", "CIFAR-10, 250 labels", "error", "erm", "mixup"),
     ("semi_supervised_small", "", "error", "erm", "mixup-guesses"),
     ("rings", "disc and ring", "undecided", "erm", "mixup"),
