@@ -1,4 +1,8 @@
-"""A prepared data set small enough for a test."""
+"""A prepared data set small enough for a test, and a disk without room."""
+
+import errno
+import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -28,3 +32,19 @@ def tiny_fashion_mnist(tmp_path_factory):
         disable_shuffling=True,
     )
     return folder
+
+
+@pytest.fixture
+def no_room_for(monkeypatch):
+    """A function that leaves the disk without room for the file of a name, until `monkeypatch.undo()`."""
+    replace = os.replace
+
+    def fill(name):
+        def refuse(source, target):
+            if pathlib.Path(target).name == name:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", refuse)
+
+    return fill

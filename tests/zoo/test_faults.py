@@ -1,9 +1,7 @@
 """The disk is full, or the reader has gone: one line, exit code 2, nothing half-written; the same command goes on."""
 
-import errno
 import json
 import os
-import pathlib
 import resource
 import subprocess
 import sys
@@ -16,18 +14,6 @@ RUN = ["run", "digits", "--row", "mixup-0.2", "--seeds", "1", "--set", "train_si
 WHOLE = {"table.json", "table.md", "curves.png", "preview.png", "mixup-0.2"}
 
 
-def full(name):
-    """An `os.replace` that finds no room for one file."""
-    replace = os.replace
-
-    def refuse(source, target):
-        if pathlib.Path(target).name == name:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        replace(source, target)
-
-    return refuse
-
-
 def files(folder):
     return {path.name for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
 
@@ -36,8 +22,8 @@ FILES = ("preview.png", "config.json", "history.json", "result.json", "table.jso
 
 
 @pytest.mark.parametrize("name", [FILES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in FILES[1:])])
-def test_no_room_for_any_file_of_a_run(name, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(os, "replace", full(name))
+def test_no_room_for_any_file_of_a_run(name, tmp_path, monkeypatch, no_room_for, capsys):
+    no_room_for(name)
     assert main([*RUN, "--out", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and error.endswith(f"/{name} (No space left on device).\n")
@@ -50,8 +36,8 @@ def test_no_room_for_any_file_of_a_run(name, tmp_path, monkeypatch, capsys):
     assert before <= files(tmp_path) | {"checkpoint-0001.npz"} and WHOLE <= {path.name for path in tmp_path.iterdir()}
 
 
-def test_no_room_for_a_preview(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(os, "replace", full("a.png"))
+def test_no_room_for_a_preview(tmp_path, no_room_for, capsys):
+    no_room_for("a.png")
     assert main(["preview", "digits", "--out", str(tmp_path / "a.png")]) == 2
     assert capsys.readouterr().err == (
         "keras-mixup: `--out` should be where files can be written. "

@@ -1,10 +1,7 @@
 """Runs and their folders: what is busy, what cannot be written, what was run otherwise."""
 
 import dataclasses
-import errno
 import json
-import os
-import pathlib
 
 import pytest
 
@@ -50,22 +47,12 @@ def test_what_another_process_finished_is_taken_from_it(tmp_path):
     assert runs.run(recipes.get("digits"), ROW, 0, None, tmp_path) == {"made": "elsewhere"}
 
 
-def full(name):
-    """An `os.replace` for a disk that has no room for the file of that name."""
-    replace = os.replace
-
-    def refuse(source, target):
-        if pathlib.Path(target).name == name:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        replace(source, target)
-
-    return refuse
-
-
 @pytest.mark.parametrize("name", ["checkpoint-0002.npz", pytest.param("network.keras", marks=pytest.mark.slow)])
-def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_from_there(name, tmp_path, monkeypatch, capsys):
+def test_a_full_disk_is_told_in_one_line_and_the_run_goes_on_from_there(
+    name, tmp_path, monkeypatch, no_room_for, capsys
+):
     where = runs.folder(tmp_path, ROW, 0)
-    monkeypatch.setattr(os, "replace", full(name))
+    no_room_for(name)
     assert run(tmp_path, "epochs=2") == 2
     assert capsys.readouterr().err == (
         "keras-mixup: `--out` should be where files can be written. "
@@ -97,8 +84,8 @@ def test_an_interrupted_run_is_not_continued_with_other_settings(tmp_path, capsy
 
 
 @pytest.mark.slow
-def test_damaged_checkpoints_are_named_on_stderr(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(os, "replace", full("checkpoint-0003.npz"))
+def test_damaged_checkpoints_are_named_on_stderr(tmp_path, monkeypatch, no_room_for, capsys):
+    no_room_for("checkpoint-0003.npz")
     assert run(tmp_path, "epochs=3") == 2
     monkeypatch.undo()
     capsys.readouterr()
