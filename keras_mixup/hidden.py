@@ -162,7 +162,7 @@ def _renew_masks(layer, hidden, in_graph):
                     inputs.append((x, kwargs[mask]))
         outputs = call(*args, **kwargs)
         for x, mask in inputs if in_graph and hidden.at and not _is_symbolic(outputs) else ():
-            carrying(x, mask=mask)
+            carrying((x, mask))
         return outputs
 
     def renewed_mask(x, given):
@@ -205,14 +205,20 @@ class CarriedMask(keras.layers.Layer):
 
 
 class Carrying(keras.layers.Layer):
-    """Returns a tensor, which from then on carries the given Keras mask: the public way to put one on."""
+    """Returns the first of a pair, which then carries the second as its Keras mask: the public way to put one on.
+
+    A mask that is given as `mask` would be put on by recent versions of Keras alone.
+    """
 
     def __init__(self):
         super().__init__(autocast=False)
         self.supports_masking = True
 
-    def call(self, x, mask=None):
-        return x
+    def call(self, pair):
+        return pair[0]
+
+    def compute_mask(self, pair, previous_mask):
+        return pair[1]
 
 
 def _is_symbolic(tree):
