@@ -19,7 +19,7 @@ def run(out, *settings):
 def test_a_run_that_another_process_makes_is_left_to_it(tmp_path, monkeypatch, capsys):
     with runs.alone(runs.folder(tmp_path, ROW, 0)):
         assert run(tmp_path, "epochs=1") == 0
-    out = capsys.readouterr().out
+    out = capsys.readouterr().out.replace("\n\n", "\n")  # before version 15, rich ended its progress with a line break
     assert out.endswith(f"[1/1] {ROW.name}, seed 0: left to the process that is making it\nNo run is finished yet.\n")
     assert not runs.is_finished(tmp_path, ROW, 0)
 
