@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -277,6 +278,15 @@ def test_a_peer_mixes_what_it_is_given(name):
         assert report.ok, report
     cut = any("cut and pasted" in note for note in report.notes)
     assert cut == (peer.does == peers.CUTMIX)
+
+
+def test_triton_which_would_abort_a_process_with_tensorflow_is_left_out(tmp_path, monkeypatch):
+    (tmp_path / "triton.py").write_text("raise SystemExit('aborted')\n")
+    (tmp_path / "a_peer.py").write_text("try:\n    import triton\nexcept ImportError:\n    triton = None\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "triton", raising=False)
+    assert peers.unusable("a_peer") is None
+    assert sys.modules.pop("a_peer").triton is None
 
 
 def test_peers_are_held_against_ours_of_the_same_kind(monkeypatch):

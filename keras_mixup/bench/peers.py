@@ -13,6 +13,7 @@ default; torchvision and timm's `batch` give one to the batch.
 import importlib.metadata
 import importlib.util
 import statistics
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -115,6 +116,9 @@ def unusable(package):
     """Why a package cannot be imported; None if it can. One may be there and not go with another, as torchvision."""
     if importlib.util.find_spec(package) is None:
         return "not installed"
+    # timm and torchvision import Triton where it is, and the LLVM in it aborts a process that TensorFlow's is in. What
+    # is timed here does not use it.
+    sys.modules.setdefault("triton", None)
     try:
         importlib.import_module(package)
     except Exception as error:  # whatever is wrong with it, the others can be timed
