@@ -41,7 +41,8 @@ class MixupModel(keras.Model):
             It returns a row for each example. Not for methods that cut images. In `MixupE(one_pass=True)` mixed and
             clean rows go on from there in one batch of twice the size.
         num_classes: Number of classes of integer targets; they are trained, and evaluated, as float32 one-hot rows.
-            Leave it out for targets that are floats already.
+            Ids outside of `[0, num_classes)` are an error or, in a compiled step, which cannot raise, turn the loss
+            into NaN. Leave it out for targets that are floats already.
         pairs: If True, integer targets are mixed in pair form, for many classes; compile with `PairLoss`.
         seed: An int for the same draws in every run; None for fresh ones.
         **kwargs: `name`, `dtype` and the other arguments of `keras.Model`.

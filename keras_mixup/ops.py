@@ -61,6 +61,11 @@ def _keras():
         shape[0], shape[axis] = -1, indices.shape[1]
         return ops.take_along_axis(x, ops.reshape(indices, shape), axis=axis)
 
+    def one_hot(x, n):
+        # A step that is compiled cannot raise, so an id that is no class ruins the loss: a row of zeros would not.
+        rows = ops.one_hot(x, n, dtype="float32")
+        return ops.where(ops.any(rows, axis=-1, keepdims=True), rows, float("nan"))
+
     def raw_seed(seed):
         return seed.next() if isinstance(seed, keras.random.SeedGenerator) else np.array([seed % 2**31, 0], "uint32")
 
@@ -84,7 +89,7 @@ def _keras():
         maximum=ops.maximum,
         minimum=ops.minimum,
         normal=lambda shape, seed: keras.random.normal(shape, dtype="float32", seed=seed),
-        one_hot=lambda x, n: ops.one_hot(x, n, dtype="float32"),
+        one_hot=one_hot,
         ones=lambda shape: ops.ones(shape, dtype="float32"),
         raw_seed=raw_seed,
         reshape=ops.reshape,
@@ -128,7 +133,10 @@ def _tensorflow():
             tf.debugging.assert_less(x, tf.constant(n, tf.int64), message),
         ]
         with tf.control_dependencies([c for c in checks if c is not None]):
-            return tf.one_hot(x, n, dtype=tf.float32)
+            rows = tf.one_hot(x, n, dtype=tf.float32)
+        # XLA leaves the checks out. There an id that is no class ruins the loss: a row of zeros would not.
+        known = tf.logical_and(x >= 0, x < n)[..., None]
+        return tf.where(known, rows, math.nan)
 
     def raw_seed(seed):
         if isinstance(seed, keras.random.SeedGenerator):

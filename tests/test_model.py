@@ -71,6 +71,20 @@ def test_one_step_takes_the_gradient_of_the_formula(jit_compile, weighted):
     assert abs(loss - softmax_step(X, Y, kernel, bias, sample_weight)[0]) > 1e-2
 
 
+@pytest.mark.parametrize("wrong", [-1, CLASSES])
+@pytest.mark.parametrize("jit_compile", JIT)
+def test_an_id_that_is_no_class_does_not_go_unnoticed(jit_compile, wrong):
+    """Compiled steps cannot raise; that the row of its target is zero would be seen nowhere."""
+    model = compiled(MixupModel(linear_softmax(), FIXED, num_classes=CLASSES), jit_compile=jit_compile)
+    labels = np.where(np.arange(SIZE) == 3, wrong, LABELS)
+    if BACKEND == "tensorflow" and not jit_compile or BACKEND == "torch" and wrong > 0:
+        with pytest.raises(Exception, match="should lie in|must be smaller"):
+            model.fit(X, labels, batch_size=SIZE, verbose=0)
+    else:
+        history = model.fit(X, labels, batch_size=SIZE, verbose=0)
+        assert np.isnan(history.history["loss"][0])
+
+
 @pytest.mark.parametrize("jit_compile", SLOWLY)
 def test_class_weights_weigh_the_larger_half_of_a_mixed_target(jit_compile):
     """Keras reads the class of a soft target off its argmax, after the data are batched and before they are mixed."""
