@@ -1,6 +1,8 @@
-"""mixup without its mixed targets, as one half of the mixup paper's ablation has it."""
+"""What the papers' ablations take away: mixup without mixed targets, and MixupE without mixing."""
 
 from typing import Any
+
+import keras
 
 from keras_mixup import ops
 from keras_mixup.methods import Mixup, method
@@ -34,3 +36,13 @@ class InputsOnly:
         """Draw as mixup does, but for the targets."""
         draw = Mixup(self.alpha, self.per).draw(size, seed)
         return draw._replace(target_weight=ops.of(draw.weight).cast(draw.weight >= 0.5, "float32"))
+
+
+@keras.saving.register_keras_serializable(package="keras_mixup")
+def oneself(size, seed=None, targets=None):
+    """A pairing that mixes nothing, as it pairs everyone with themselves: it leaves of `MixupE` plain training with R.
+
+    Reference:
+        MixupE (arXiv 2212.13381), table 7.
+    """
+    return ops.of(size, seed).arange(size)

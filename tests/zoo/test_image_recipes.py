@@ -10,7 +10,7 @@ from keras_mixup.manifold import ManifoldMixup
 from keras_mixup.methods import Mixup
 from keras_mixup.mixupe import MixupE
 from keras_mixup.zoo import augmentation, datasets, networks, recipes, report, runs
-from keras_mixup.zoo.ablation import InputsOnly
+from keras_mixup.zoo.ablation import InputsOnly, oneself
 from keras_mixup.zoo.recipe import for_row
 
 # Rows per recipe, and some cells as the papers have them: row, error, its deviation, top-5 error, tag.
@@ -50,6 +50,15 @@ TABLES = {
             ("resnet50-mixupe-320", 22.3, 0.2, 5.6, "verified"),
         ],
     ),
+    "mixupe_ablation": (
+        7,
+        [
+            ("erm", 24.68, None, None, "verified"),
+            ("erm-r", 22.42, None, None, "verified"),
+            ("mixupe-1e-4", 20.23, None, None, "verified"),
+            ("mixupe-1e-1", 20.87, None, None, "verified"),
+        ],
+    ),
     "kmnist": (3, [("erm", 2.18, None, None, "verified"), ("mixup", 1.59, None, None, "verified")]),
     "ablation": (
         44,
@@ -64,7 +73,7 @@ TABLES = {
         ],
     ),
 }
-NAMES = [*TABLES, "cifar10_small"]
+NAMES = [*TABLES, "cifar10_small", "deformations"]
 
 
 def row_of(recipe, name):
@@ -109,6 +118,16 @@ def test_budgets():
     assert settings("tiny_imagenet", "preact34-erm", *fields) == (*mixupe, "pad_crop_flip")
 
 
+def test_budgets_of_the_mixupe_paper_alone():
+    fields = ("epochs", "batch_size", "optimizer", "milestones", "augment")
+    assert settings("deformations", "manifold", *fields) == (1200, 100, "nesterov", (400, 800), "pad2_crop_flip")
+    assert settings("deformations", "mixupe", *fields) == (400, 100, "nesterov", (200, 300), "pad2_crop_flip")
+    fields += ("weight_decay", "decay", "warmup_epochs", "network")
+    for row in ("erm", "mixupe"):
+        other = "mixupe_ablation", row if row == "erm" else "mixupe-1e-4"
+        assert settings(*other, *fields) == settings("cifar100", f"preact50-{row}", *fields)
+
+
 def test_imagenet_budgets():
     fields = ("epochs", "batch_size", "learning_rate", "warmup_from", "schedule", "milestones", "decay", "ema")
     assert settings("imagenet", "resnet50-mixup-90", *fields) == (
@@ -132,6 +151,11 @@ def test_methods():
     assert method("imagenet", "resnet50-mixup-200") == Mixup(alpha=0.2, per="batch")
     assert method("imagenet", "resnext101-64x4d-mixup-90") == Mixup(alpha=0.4, per="batch")
     assert method("kmnist", "manifold") == ManifoldMixup(("stage1", "stage2"), alpha=2.0, per="batch")
+    assert method("mixupe_ablation", "mixupe-1e-2") == MixupE(alpha=1.0, eta=1e-2)
+    assert method("mixupe_ablation", "erm-r") == MixupE(alpha=1.0, eta=1e-4, pairing=oneself)
+    assert method("deformations", "manifold") == method("kmnist", "manifold")
+    errors = [row.published and row.published.error for row in recipes.get("deformations").rows]
+    assert errors == [None, 44.45, 43.52, 39.92, 37.77]
     assert isinstance(method("ablation", "inputs-smooth-0.4-5e-4"), InputsOnly)
     assert method("ablation", "smooth-0.1-1e-4") is None
 
@@ -158,7 +182,8 @@ def test_rows_are_compared_with_erm_of_the_same_budget(name):
     groups = report.comparisons(recipe, recipe.rows)
     assert sum(map(len, groups)) == len(recipe.rows)
     for first, *others in groups:
-        if name != "imagenet" or others:  # its 64 x 4d has no ERM of as many epochs
+        # ImageNet's 64 x 4d, and MixupE on deformed images, have no ERM of as many epochs.
+        if others or name not in ("imagenet", "deformations"):
             assert "erm" in first.name and first.method is None
         fields = ("dataset", "network", "epochs", "batch_size", "weight_decay", "milestones")
         for row in others:

@@ -6,12 +6,13 @@ import json
 import keras
 import numpy as np
 import pytest
+import scipy.ndimage
 
 from keras_mixup.cli import main
 from keras_mixup.zoo import datasets, measures, recipes, report, runs
 from keras_mixup.zoo.datasets.splits import Arrays, Records
 from keras_mixup.zoo.errors import UserError
-from keras_mixup.zoo.measures import between, directional, memorised, plane
+from keras_mixup.zoo.measures import between, deformations, directional, memorised, plane
 
 RANDOM = np.random.default_rng(0)
 POINTS = dataclasses.replace(datasets.get("rings"), shape=(3,), classes=("a", "b", "c"), mean=0.0, deviation=2.0)
@@ -88,6 +89,76 @@ def test_directional_derivatives_of_a_linear_network_by_hand(monkeypatch):
     assert measured == pytest.approx({key: values.mean() for key, values in expected.items()}, rel=1e-4)
 
 
+@pytest.mark.parametrize("name", deformations.DEFORMATIONS)
+def test_deformations_by_scipy(name):
+    _, matrices, low, high = deformations.DEFORMATIONS[name]
+    images = RANDOM.normal(size=(4, 9, 6, 2)).astype("float32")
+    m = matrices(np.linspace(low, high, 4) - 0.1)
+    center, swap = np.array([4.0, 2.5, 0.0]), [1, 0]  # SciPy's axes are rows, columns, channels
+    expected = np.empty_like(images)
+    for i, image in enumerate(images):
+        matrix = np.eye(3)
+        matrix[:2, :2] = m[i][swap][:, swap]
+        offset = center - matrix @ center
+        expected[i] = scipy.ndimage.affine_transform(image, matrix, offset, order=1, mode="grid-constant")
+    np.testing.assert_allclose(deformations.deform(images, m), expected, atol=1e-4)
+
+
+def test_deformations_go_the_way_they_are_called():
+    """A bright pixel right of the center; positive angles turn it counterclockwise, as y points down."""
+    image = np.zeros((1, 9, 9, 1), "float32")
+    image[0, 4, 6] = 1.0
+    where = {
+        "turned": (deformations.rotation([90.0]), (2, 4)),
+        "sheared": (deformations.shear([30.0]), (4, 6)),
+        "zoomed in": (deformations.zoom([0.5]), (4, 8)),
+        "zoomed out": (deformations.zoom([2.0]), (4, 5)),
+    }
+    for name, (matrices, expected) in where.items():
+        found = deformations.deform(image, matrices)[0, :, :, 0]
+        assert np.unravel_index(found.argmax(), found.shape) == expected, name
+
+
+def test_errors_under_deformations_of_a_network_that_compares_two_pixels(monkeypatch):
+    """Of class 1 is what is bright right of the center; turned by half a circle it looks like class 0."""
+    kinds = {
+        "as_it_is": ("", deformations.zoom, 1.0, 1.0),
+        "half": ("", deformations.rotation, 180.0, 180.0),
+        "far": ("", deformations.zoom, 3.0, 3.0),  # nothing is left where the network looks
+    }
+    monkeypatch.setattr(deformations, "DEFORMATIONS", kinds)
+    classes = ("left", "right")
+    source = dataclasses.replace(datasets.get("digits"), shape=(5, 5, 1), classes=classes, mean=0.0, deviation=1.0)
+    labels = RANDOM.integers(2, size=700)  # more than a batch
+    images = np.zeros((700, 5, 5, 1), "float32")
+    images[np.arange(700), 2, np.where(labels, 3, 1)] = 1.0
+    kernel = np.zeros((25, 2), "float32")
+    kernel[11, 0] = kernel[13, 1] = 1.0
+    network = keras.Sequential([keras.Input((5, 5, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    network.set_weights([kernel, np.array([0.1, 0.0], "float32")])
+    found = deformations.measure(network, None, 3, runs.Data(source, None, Arrays(images, labels)), None)
+    assert found == pytest.approx({"as_it_is": 0.0, "half": 100.0, "far": 100 * labels.mean()})
+
+
+def test_deformations_are_the_same_for_all_rows_and_others_with_another_seed(monkeypatch):
+    data = runs.load(recipes.get("digits"), recipes.get("digits").rows[0], seed=0)
+    drawn = []
+    monkeypatch.setattr(deformations, "deform", lambda images, matrices: drawn.append(matrices) or images)
+    network = keras.Sequential([keras.Input(data.source.shape), keras.layers.Flatten(), keras.layers.Dense(10)])
+    for seed in (0, 0, 1):
+        deformations.measure(network, None, seed, data, None)
+    first, again, other = np.split(np.concatenate(drawn), 3)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert len(np.unique(first[: len(data.test.labels)], axis=0)) > 0.99 * len(data.test.labels)
+
+
+def test_deformations_are_of_images():
+    recipe = dataclasses.replace(recipes.get("rings"), measures=("deformations",))
+    with pytest.raises(UserError, match="`measures` should not hold deformations for rings, which has no images"):
+        measures.check(recipe, runs.Data(POINTS, examples(5), examples(5)), None)
+
+
 def test_the_plane_by_a_sigmoid():
     data = runs.load(recipes.get("rings"), recipes.get("rings").rows[0], seed=0)
     measured = plane.measure(linear([[0.0, 3.0], [0.0, 0.5]], [0.0, 1.0]), None, 0, data, None)
@@ -102,16 +173,17 @@ def test_the_plane_by_a_sigmoid():
 
 def test_measures_are_taken_shown_drawn_and_followed(tmp_path, capsys):
     argv = ["run", "digits", "--row", "erm", "mixup-1.0", "--seeds", "2", "--out", str(tmp_path)]
-    argv += ["--set", "epochs=2", "train_size=200", "measures=between,directional,memorised", "label_noise=0.5"]
+    measured = "between,deformations,directional,memorised"
+    argv += ["--set", "epochs=2", "train_size=200", f"measures={measured}", "label_noise=0.5"]
     assert main(argv) == 0
-    assert "between.png, directional.png" in capsys.readouterr().out
-    for name in ("between.png", "directional.png"):
+    assert "between.png, deformations.png, directional.png" in capsys.readouterr().out
+    for name in ("between.png", "deformations.png", "directional.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     table = json.loads((tmp_path / "table.json").read_text())
     row = table["rows"][1]
     assert row["miss"]["values"] and row["corrupted_error"]["mean"] > row["real_error"]["mean"]
     text = (tmp_path / "table.md").read_text()
-    for name in ("between", "directional", "memorised"):
+    for name in measured.split(","):
         assert measures.get(name).NOTE in text
     history = json.loads((tmp_path / "erm" / "seed1" / "history.json").read_text())
     assert history[0]["q"] != history[1]["q"] == table["rows"][0]["q"]["values"][1]

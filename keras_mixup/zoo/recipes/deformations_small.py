@@ -1,0 +1,37 @@
+"""CIFAR-10, 5,000 training images, a narrow network, tested on turned, sheared and scaled images: five ways to train.
+
+Not run yet, so there are no results.
+
+    keras-mixup run deformations_small --data-dir DIR
+
+Data, network and budget are those of the recipe `cifar10_small`. Manifold mixup mixes the image, or what the first or
+the second stage puts out. All 10,000 test images are used, as they are and under each deformation. Nothing was tuned.
+
+A small substitute for table 8 of MixupE's paper, which is of CIFAR-100: see the recipe `deformations`.
+"""
+
+from keras_mixup.manifold import ManifoldMixup
+from keras_mixup.methods import Mixup
+from keras_mixup.mixupe import MixupE
+from keras_mixup.zoo.recipe import Recipe, Row
+
+RECIPE = Recipe(
+    name="deformations_small",
+    title="CIFAR-10, part of the training set, a narrow network: five ways to train, tested on deformed images",
+    dataset="cifar10",
+    network="wide_resnet10_2_half",
+    rows=(
+        Row("erm", "ERM"),
+        Row("mixup-1", "mixup, alpha 1.0", Mixup(alpha=1.0)),
+        Row("mixup-2", "mixup, alpha 2.0", Mixup(alpha=2.0)),
+        Row("manifold", "manifold mixup, alpha 2.0", ManifoldMixup(layers=("stage1", "stage2"), alpha=2.0)),
+        Row("mixupe", "MixupE, alpha 1.0, eta 0.001", MixupE(alpha=1.0, eta=0.001, per="example")),
+    ),
+    train_size=5000,
+    epochs=30,
+    batch_size=64,
+    learning_rate=0.05,
+    weight_decay=5e-4,
+    seeds=2,
+    measures=("deformations",),
+)
