@@ -25,6 +25,8 @@ COMPARED = (
     ("adversarial_small", "", "black_fgsm", "erm", "mixup"),
     ("calibration_small", "Fashion-MNIST, 5,000 images", "oe", "erm", "mixup-1.0"),
     ("calibration_small", "", "ece", "erm", "mixup-1.0"),
+    ("deformations_small", "CIFAR-10, deformed", "turned_40", "erm", "mixup-1"),
+    ("deformations_small", "", "zoom_80", "erm", "mixup-1"),
     ("between", "CIFAR-10, between test images", "miss", "erm", "mixup"),
     ("between", "", "gradient", "erm", "mixup"),
     ("overlap", "Gaussians that overlap by 19 %", "nll", "gaussians-0.1-erm", "gaussians-0.1-mixup"),

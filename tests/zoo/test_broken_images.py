@@ -18,7 +18,7 @@ from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.recipe import Row
 
 CLASSES = ("n01", "n02")
-CURE = ". Or leave out all such images of a folder with: --set broken_images=skip"
+CURE = ". Or let `keras-mixup run` leave out all such images of a folder with: --set broken_images=skip"
 RECIPE = dataclasses.replace(
     recipes.get("tiny_imagenet"), rows=(Row("mixup", "mixup", Mixup(0.2)),), network="small_cnn", augment="none"
 )

@@ -191,7 +191,7 @@ def told_of_images():
             raise
         raise UserError(
             f"{UNDECODABLE}{(found or gone)[1]}. "
-            "Or leave out all such images of a folder with: --set broken_images=skip"
+            "Or let `keras-mixup run` leave out all such images of a folder with: --set broken_images=skip"
         ) from error
 
 

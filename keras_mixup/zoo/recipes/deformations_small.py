@@ -1,6 +1,11 @@
 """CIFAR-10, 5,000 training images, a narrow network, tested on turned, sheared and scaled images: five ways to train.
 
-Not run yet, so there are no results.
+Mixing hardly helps where images are deformed: of 32 differences to ERM, means of two seeds, none is beyond 2.5 points,
+most are below 1, and seeds differ by as much. On the images as they are all four err on 0.7 to 1.7 points less than
+ERM's 45.4 %; zoomed in a little (0.8) they keep that, mixup with alpha 2 most (50.0 against 52.4 %). Turned or sheared
+by up to 40 and 57 degrees all err on 56 to 59 %. The paper's margins between its methods, of 1 to 7 points, are of
+networks that saw ten times as many images 13 to 40 times as often. Three to five minutes per run on one core;
+2026-11-21. Table and plots: `keras_mixup/zoo/results/deformations_small`.
 
     keras-mixup run deformations_small --data-dir DIR
 
