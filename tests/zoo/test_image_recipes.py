@@ -42,12 +42,15 @@ TABLES = {
         ],
     ),
     "imagenet": (
-        18,
+        24,
         [
             ("resnet50-erm-90", 23.5, None, None, "from memory, fits the text"),
             ("resnet101-mixup-200", 20.8, None, 5.4, "from memory, fits the text"),
             ("resnext101-64x4d-mixup-90", 19.8, None, 4.9, "from memory, fits the text"),
             ("resnet50-mixupe-320", 22.3, 0.2, 5.6, "verified"),
+            ("vit-b16-erm-320", 20.9, 0.2, 4.9, "verified"),
+            ("vit-b16-mixupe-320", 19.6, 0.1, 4.2, "verified"),
+            ("coatnet0-mixup-320", 19.2, 0.3, 4.5, "verified"),
         ],
     ),
     "mixupe_ablation": (
@@ -138,6 +141,10 @@ def test_imagenet_budgets():
     assert (batch_size, rate, start, schedule, decay, ema) == (4096, 1.6, 0.0, "cosine", "l2", 0.999)
     steps = epochs * -(-1_281_167 // batch_size)
     assert abs(steps - 100_000) < 1_281_167 / batch_size  # 100,000 steps, but for less than an epoch
+    for name, network, weight_decay in (("vit-b16", "vit_b16", 0.3), ("coatnet0", "coatnet0", 0.05)):
+        adamw = settings("imagenet", f"{name}-mixupe-320", "network", "optimizer", "beta_2", "weight_decay", *fields)
+        assert adamw[:4] == (network, "adamw", 0.99, weight_decay)
+        assert adamw[4:] == (320, 4096, 1e-3, 0.0, "cosine", adamw[9], "decoupled", 0.999)
 
 
 def test_methods():
@@ -149,6 +156,9 @@ def test_methods():
     assert method("cifar100", "preact101-mixupe") == MixupE(alpha=1.0, eta=1e-3)
     assert method("tiny_imagenet", "preact18-mixupe") == MixupE(alpha=0.2, eta=1e-3)
     assert method("imagenet", "resnet50-mixup-200") == Mixup(alpha=0.2, per="batch")
+    assert method("imagenet", "resnet50-mixupe-320") == MixupE(alpha=0.2, eta=1e-3)
+    assert method("imagenet", "coatnet0-mixup-320") == Mixup(alpha=0.4, per="batch")
+    assert method("imagenet", "vit-b16-mixupe-320") == MixupE(alpha=0.4, eta=5e-4)
     assert method("imagenet", "resnext101-64x4d-mixup-90") == Mixup(alpha=0.4, per="batch")
     assert method("kmnist", "manifold") == ManifoldMixup(("stage1", "stage2"), alpha=2.0, per="batch")
     assert method("mixupe_ablation", "mixupe-1e-2") == MixupE(alpha=1.0, eta=1e-2)

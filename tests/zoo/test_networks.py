@@ -1,5 +1,6 @@
 """The image networks: of the published size, equal to a PyTorch pass, trainable, and mixable at every stage."""
 
+import re
 import sys
 from unittest import mock
 
@@ -11,6 +12,7 @@ from keras_mixup.zoo import networks
 from keras_mixup.zoo.networks import parts
 from keras_mixup.zoo.networks import preact_resnet as preact_family
 from keras_mixup.zoo.networks import resnet as resnet_family
+from keras_mixup.zoo.networks.coatnet import coatnet
 from keras_mixup.zoo.networks.densenet_bc import densenet_bc
 from keras_mixup.zoo.networks.preact_resnet import preact_resnet
 from keras_mixup.zoo.networks.resnet import resnet
@@ -34,6 +36,7 @@ PUBLISHED_BIG = {
     "resnext101_32x4d": (IMAGENET, 44_177_704),
     "resnext101_64x4d": (IMAGENET, 83_455_272),
     "vit_b16": (IMAGENET, 86_567_656),
+    "coatnet0": (IMAGENET, 25_036_820),
 }
 # As the papers give them, in millions.
 ROUNDED = {"densenet_bc190": 25.6, "resnext29_8x64d": 34.4}
@@ -284,6 +287,137 @@ def test_vit_starts_as_drawn_by_its_authors():
 def test_vit_refuses_parts_of_patches():
     with pytest.raises(ValueError, match=r"of whole patches of 16 x 16 pixels\. Received: shape=\(224, 230, 3\)"):
         vit((224, 230, 3), 10)
+
+
+@pytest.fixture(scope="module")
+def small_coatnet():
+    """Convolution and attention for 64 x 96 pixels and 5 classes, with weights at random."""
+    model, random = coatnet((64, 96, 3), 5, (4, 8, 8, 16, 24), (2, 1, 1, 2), head=8), np.random.default_rng(1)
+    for variable in model.variables:
+        table = variable.path.endswith("_bias/kernel")
+        scale = 1 / np.sqrt(np.prod(variable.shape[:-1])) if variable.name == "kernel" and not table else 0.5
+        values = scale * random.standard_normal(variable.shape, dtype="float32")
+        positive = variable.name in ("gamma", "moving_variance")
+        variable.assign(np.abs(values) + 0.5 if positive else values)
+    return model
+
+
+def coatnet_in_torch(torch, x, depths):
+    """Of images `(batch, channels, height, width)`, so that a dense layer is a 1 x 1 convolution."""
+    gelu, pool = torch.functional.gelu, torch.functional.max_pool2d
+
+    def dense(x, name):
+        kernel, bias = torch.weights(name)
+        return torch.torch.einsum("bchw,cd->bdhw", x, kernel) + bias[:, None, None]
+
+    def act(x, name):
+        return gelu(torch.norm(x, name, 1e-3))
+
+    def layer_norm(x, name):
+        return torch.functional.layer_norm(x.permute(0, 2, 3, 1), x.shape[1:2], *torch.weights(name), 1e-5)
+
+    def bottleneck(x, stride, name):
+        h = torch.conv(torch.norm(x, f"{name}_norm1", 1e-3), f"{name}_conv1", stride)
+        (kernel,) = torch.weights(f"{name}_conv2")
+        h = act(h, f"{name}_norm2")
+        h = torch.functional.conv2d(h, kernel.permute(2, 3, 0, 1), None, 1, 1, 1, h.shape[1])
+        h = act(h, f"{name}_norm3")
+        scales = torch.functional.silu(dense(h.mean((2, 3), keepdim=True), f"{name}_squeezed"))
+        return dense(h * torch.torch.sigmoid(dense(scales, f"{name}_excite")), f"{name}_conv3")
+
+    def attention(x, name):
+        rows, columns = x.shape[2:]
+        places = [(i, j) for i in range(rows) for j in range(columns)]
+        (table,) = torch.weights(f"{name}_bias")
+        between = [[table[0, :, i - k + rows - 1, j - m + columns - 1] for k, m in places] for i, j in places]
+        biases = torch.torch.stack([torch.torch.stack(row, 1) for row in between], 1)
+        tokens, heads = x.flatten(2).mT, []
+        for of in ("queries", "keys", "values"):
+            kernel, bias = torch.weights(f"{name}_{of}")
+            heads.append(torch.torch.einsum("btc,cnd->bntd", tokens, kernel) + bias[:, None])
+        h = torch.functional.scaled_dot_product_attention(*heads, attn_mask=biases)
+        return dense(h.transpose(1, 2).flatten(2).mT.unflatten(2, (rows, columns)), f"{name}_output")
+
+    x = torch.conv(act(torch.conv(x, "stem_conv", 2), "stem_norm"), "stem")
+    for stage, depth in enumerate(depths, 1):
+        for number in range(1, depth + 1):
+            name, stride = f"stage{stage}_block{number}", 2 if number == 1 else 1
+            shortcut = pool(x, stride)
+            if f"{name}_shortcut" in [layer.name for layer in torch.model.layers]:
+                shortcut = dense(shortcut, f"{name}_shortcut")
+            if stage < 3:
+                x = shortcut + bottleneck(x, stride, name)
+            else:
+                h = pool(layer_norm(x, f"{name}_norm1").permute(0, 3, 1, 2), stride)
+                x = shortcut + attention(h, f"{name}_attention")
+                h = dense(layer_norm(x, f"{name}_norm2").permute(0, 3, 1, 2), f"{name}_dense1")
+                x = x + dense(gelu(h), f"{name}_dense2")
+    x = layer_norm(x.mean((2, 3), keepdim=True), "norm").permute(0, 3, 1, 2)
+    return dense(torch.torch.tanh(dense(x, "hidden")), "logits")[:, :, 0, 0]
+
+
+def test_logits_of_coatnet_are_those_of_pytorch_with_the_same_weights(small_coatnet):
+    torch = Torch(small_coatnet)
+    images = np.random.default_rng(3).normal(size=(2, 64, 96, 3)).astype("float32")
+    theirs = coatnet_in_torch(torch, torch.torch.tensor(images).permute(0, 3, 1, 2), (2, 1, 1, 2)).numpy()
+    assert np.abs(small_coatnet(images).numpy() - theirs).max() < 1e-4 * np.ptp(theirs, axis=0).min()
+
+
+def test_every_weight_of_coatnet_is_trained_but_shifts_that_cancel(small_coatnet):
+    import tensorflow as tf
+
+    images = np.random.default_rng(4).normal(size=(3, 64, 96, 3)).astype("float32")
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(small_coatnet(images, training=True)[:, 1] ** 2)
+    variables = small_coatnet.trainable_variables
+    largest = {
+        variable.path: np.abs(gradient.numpy()).max()
+        for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True)
+    }
+    # A bias of the keys adds the same to all logits of a place, which softmax takes away; and between the first two
+    # normalisations of a bottleneck all is linear, so that the second takes away what the first adds.
+    shifts = [path for path in largest if re.search(r"_keys/bias|stage[12]_block\d_norm1/beta", path)]
+    assert len(shifts) == 6 and max(largest[path] for path in shifts) < 1e-6
+    assert min(size for path, size in largest.items() if path not in shifts) > 1e-5
+
+
+def test_coatnet_is_saved_and_loaded_without_a_class_of_our_own(small_coatnet, tmp_path):
+    images = np.random.default_rng(3).normal(size=(2, 64, 96, 3))
+    small_coatnet.save(tmp_path / "network.keras")
+    loaded = keras.models.load_model(tmp_path / "network.keras")
+    np.testing.assert_array_equal(loaded(images), small_coatnet(images))
+    assert all(type(layer).__module__.startswith("keras.") for layer in loaded.layers)
+
+
+def test_stages_of_coatnet_have_names_and_halve_the_image(small_coatnet):
+    shapes = [small_coatnet.get_layer(name).output.shape[1:] for name in ("stem", *(f"stage{k}" for k in range(1, 5)))]
+    assert shapes == [(32, 48, 4), (16, 24, 8), (8, 12, 8), (4, 6, 16), (2, 3, 24)]
+    assert small_coatnet.get_layer("pool").input is small_coatnet.get_layer("stage4").output
+
+
+def test_coatnet_starts_as_its_docstring_says():
+    model = coatnet((64, 96, 3), 5, (16, 16, 16, 16, 32), (1, 1, 1, 1), head=8)
+    for variable in model.trainable_variables:
+        if variable.name == "kernel":
+            assert variable.numpy().std() == pytest.approx(0.02, rel=0.25), variable.path
+        elif variable.name == "bias":
+            assert not variable.numpy().any()
+
+
+def test_coatnet_in_half_precision_gives_logits_and_adds_biases_in_float32():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = coatnet((32, 64, 3), 5, (4, 8, 8, 8, 8), (1, 1, 1, 1), head=8)
+    types = {name: model.get_layer(name).output.dtype for name in ("stage4", "stage4_block1_attention_bias", "logits")}
+    assert types == {"stage4": "bfloat16", "stage4_block1_attention_bias": "float32", "logits": "float32"}
+    images = np.random.default_rng(3).normal(size=(2, 32, 64, 3))
+    assert np.isfinite(model(images)).all()
+
+
+@pytest.mark.parametrize("shape", [(224, 230, 3), (48, 64, 3)])
+def test_coatnet_refuses_images_that_cannot_be_halved_five_times(shape):
+    with pytest.raises(ValueError, match="a height and a width of multiples of 32") as error:
+        coatnet(shape, 10)
+    assert f"Received: shape={shape}." in str(error.value)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

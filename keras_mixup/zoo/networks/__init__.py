@@ -34,6 +34,7 @@ _NETWORKS = {
     "resnext101_32x4d": ("resnet.resnet", {"depth": 101, "cardinality": 32, "width": 4}),
     "resnext101_64x4d": ("resnet.resnet", {"depth": 101, "cardinality": 64, "width": 4}),
     "vit_b16": ("vit.vit", {}),
+    "coatnet0": ("coatnet.coatnet", {}),
 }
 
 NAMES = tuple(_NETWORKS)
