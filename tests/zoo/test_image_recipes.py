@@ -3,12 +3,15 @@
 import collections
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 
 from keras_mixup.manifold import ManifoldMixup
 from keras_mixup.methods import Mixup
+from keras_mixup.mixing import mix
 from keras_mixup.mixupe import MixupE
+from keras_mixup.model import MixupModel
 from keras_mixup.zoo import augmentation, datasets, networks, recipes, report, runs
 from keras_mixup.zoo.ablation import InputsOnly, oneself
 from keras_mixup.zoo.recipe import for_row
@@ -168,6 +171,26 @@ def test_methods():
     assert errors == [None, 44.45, 43.52, 39.92, 37.77]
     assert isinstance(method("ablation", "inputs-smooth-0.4-5e-4"), InputsOnly)
     assert method("ablation", "smooth-0.1-1e-4") is None
+
+
+def test_the_penalty_alone_mixes_nothing_and_is_still_taken():
+    method = row_of(recipes.get("mixupe_ablation"), "erm-r").method
+    assert type(method).from_config(method.get_config()) == method
+    x, y = (
+        np.random.default_rng(0).normal(size=(6, 4)).astype("float32"),
+        np.eye(3, dtype="float32")[[0, 1, 2, 2, 1, 0]],
+    )
+    draw = method.draw(6, seed=1)
+    assert np.ptp(draw.weight) == 0 < draw.weight[0] < 1  # one weight for the batch, as in the paper
+    np.testing.assert_allclose(mix(x, draw), x, rtol=1e-5)
+    network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    model = MixupModel(network, method, seed=1)
+    model.compile(loss=keras.losses.CategoricalCrossentropy(from_logits=True), optimizer=keras.optimizers.SGD(0.0))
+    logs = model.fit(x, y, batch_size=6, verbose=0).history
+    logits = x @ network.get_weights()[0]
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert logs["loss"][0] == pytest.approx(-np.mean(np.log(p[y == 1])), rel=1e-5)
+    assert logs["directional"][0] == pytest.approx(np.mean(abs(np.sum((y - p) * logits, axis=1))) / 3, rel=1e-4)
 
 
 def test_rows_of_the_ablation():
