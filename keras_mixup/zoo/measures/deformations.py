@@ -68,14 +68,14 @@ def check(recipe, data, folder):
 def measure(network, recipe, seed, data, folder):
     """The error in percent under each deformation."""
     random, labels = np.random.default_rng((seed, 7)), np.asarray(data.test.labels)
-    found = {}
-    for key, (_, matrices, low, high) in DEFORMATIONS.items():
-        logits = []
-        for batch in test_batches(data.test, data.source, BATCH):
-            values = random.uniform(low, high, len(batch))
-            logits.append(network.predict_on_batch(deform(keras.ops.convert_to_numpy(batch), matrices(values))))
-        found[key] = scores.error(np.concatenate(logits), labels)
-    return found
+    drawn = {key: kind(random.uniform(low, high, len(labels))) for key, (_, kind, low, high) in DEFORMATIONS.items()}
+    logits, first = {key: [] for key in drawn}, 0
+    for batch in test_batches(data.test, data.source, BATCH):  # read once, as images on disk are decoded each time
+        images = keras.ops.convert_to_numpy(batch)
+        rows = slice(first, first := first + len(images))
+        for key, matrices in drawn.items():
+            logits[key].append(network.predict_on_batch(deform(images, matrices[rows])))
+    return {key: scores.error(np.concatenate(parts), labels) for key, parts in logits.items()}
 
 
 def deform(images, matrices):
