@@ -69,9 +69,12 @@ def _normal():
     return keras.initializers.RandomNormal(stddev=0.02)
 
 
+def _norm(x, name):
+    return layers.BatchNormalization(momentum=0.99, epsilon=1e-3, name=name)(x)
+
+
 def _norm_gelu(x, name):
-    x = layers.BatchNormalization(momentum=0.99, epsilon=1e-3, name=name)(x)
-    return layers.Activation("gelu", name=f"{name}_gelu")(x)
+    return layers.Activation("gelu", name=f"{name}_gelu")(_norm(x, name))
 
 
 def _halved(x, name):
@@ -90,7 +93,7 @@ def _shortcut(x, width, halve, name):
 
 def _bottleneck(x, width, halve, name, output):
     """Inverted, with squeeze-and-excitation: wide inside, where each channel is convolved on its own."""
-    h = layers.BatchNormalization(momentum=0.99, epsilon=1e-3, name=f"{name}_norm1")(x)
+    h = _norm(x, f"{name}_norm1")
     # With a stride of 2, a 1 x 1 convolution sees every other row and column. Of few channels, TensorFlow 2.18 and 2.21
     # (oneDNN) crash on a CPU in training it with a stride; so the rows and columns are taken first.
     h = h[:, ::2, ::2] if halve else h
