@@ -3,6 +3,7 @@
 from importlib.metadata import version as _version
 
 from keras_mixup import attacks as attacks
+from keras_mixup.batch import Batch, mix_batch
 from keras_mixup.calibration import (
     AverageCalibrationError,
     BrierScore,
@@ -19,7 +20,7 @@ from keras_mixup.gan import MixupGAN
 from keras_mixup.layers import MixLayer, MixupLayer
 from keras_mixup.losses import PairLoss, ThresholdedBinaryCrossentropy, class_sample_weight
 from keras_mixup.manifold import ManifoldMixup
-from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Mixup, RegMixup, Remix, ResizeMix
+from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Method, Mixup, RegMixup, Remix, ResizeMix
 from keras_mixup.metrics import MixedAccuracy
 from keras_mixup.mixing import Draw, mix
 from keras_mixup.mixupe import MixupE
@@ -33,6 +34,7 @@ __version__ = _version("keras-mixup")
 __all__ = [
     "Adjustable",
     "AverageCalibrationError",
+    "Batch",
     "BrierScore",
     "Choice",
     "CleanMetrics",
@@ -45,6 +47,7 @@ __all__ = [
     "LabelDistance",
     "ManifoldMixup",
     "MaximumCalibrationError",
+    "Method",
     "MixLayer",
     "MixReport",
     "MixedAccuracy",
@@ -66,6 +69,7 @@ __all__ = [
     "class_sample_weight",
     "fit_temperature",
     "mix",
+    "mix_batch",
     "mix_with",
     "mixup",
     "off_epochs",

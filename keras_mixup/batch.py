@@ -1,83 +1,178 @@
-"""Which tensors of a batch are mixed, in what form, and which are left alone: one answer for every door.
+"""A batch, read once: what its tensors are, in what form they are mixed, and what a method sees of them.
 
-A batch is what `tf.data` or `fit` hands over: `x`, `(x,)`, `(x, y)`, `(x, y, sample_weight)`, or one dict such as
-`{"image": ..., "label": ..., "id": ...}`. The position of a tensor or, where it is known, its key says what it is:
-
-- Features (`image`, `audio`, `spectrogram`, `video`, `features`, `inputs`, `x`): floats are mixed in their own dtype;
-  8 and 16 bit integers (pixels, audio samples) become floats.
-- Targets (`label`, `target`, `y`): become float32; integer class ids become one-hot rows of `num_classes`.
-- Masks (`segmentation_mask`): soft float masks are mixed; class ids can be cut (`CutMix` and its kin), but not
-  averaged.
-- Padding masks of sequences (`padding_mask`, `attention_mask`, `mask`, among the features): booleans and integers 0 and
-  1 keep their dtype, and a position counts if it does so in either example (of weight > 0). Float masks are mixed as
-  floats. The padding itself is mixed like everything else, so let it be zeros.
-- Bounding boxes (`bounding_boxes`, a dict of tensors `(batch, boxes, ...)`): both images' boxes are kept, one after the
-  other along the second axis; its entry `weights` says how much of each image there is.
-- Sample weights (`sample_weight`): become float32 and are mixed.
-- Any other key of a dict passes through as it is.
-
-Among several inputs (`({"image": ..., "id": ...}, y)`) a tensor that cannot be mixed (strings, ragged tensors,
-booleans, 32 and 64 bit integers) passes through too.
+Layout        what the user says of batches: `num_classes`, `roles`, ...; the same at every door
+roles.decide  which tensor is features, targets, ... (roles.py)
+forms.TABLE   in what form each is mixed, or why it is refused (forms.py)
+Batch         what a method sees when it draws
+mix_batch     all of it: read, draw once, apply the draw to every tensor
 """
 
+import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import keras
 
+from keras_mixup import checks, forms, roles
 from keras_mixup import ops as tables
+from keras_mixup.boxes import FORMATS, mix_boxes
+from keras_mixup.forms import CUT, MIX, ONE_HOT, PAIRS, ROWS, UNITE
 from keras_mixup.mixing import blend, image_axes, unite
+from keras_mixup.roles import (
+    BOXES,
+    FEATURES,
+    IMAGES,
+    INPUTS,
+    MASK,
+    MASKS,
+    PADDING,
+    PASS,
+    SAMPLE_WEIGHT,
+    SERIES,
+    TARGETS,
+)
 
-FEATURES, TARGETS, MASKS, SAMPLE_WEIGHT = "features", "targets", "masks", "sample_weight"
-BOXES, PADDING, PAIRS = "boxes", "padding", "pairs"
-INPUTS = "inputs"  # what the network takes as it is, because the mixing is done inside of it
 
-# Batches are told apart as Keras does it: by position in a tuple, by key in a dict (singular or plural).
-BY_POSITION = (FEATURES, TARGETS, SAMPLE_WEIGHT)
-BY_KEY = {
-    **dict.fromkeys(["image", "images", "audio", "spectrogram", "spectrograms", "video", "videos"], FEATURES),
-    **dict.fromkeys(["feature", "features", "input", "inputs", "x"], FEATURES),
-    **dict.fromkeys(["label", "labels", "target", "targets", "y"], TARGETS),
-    **dict.fromkeys(["segmentation_mask", "segmentation_masks"], MASKS),
-    **dict.fromkeys(["mask", "masks", "padding_mask", "padding_masks", "attention_mask", "attention_masks"], PADDING),
-    **dict.fromkeys(["sample_weight", "sample_weights"], SAMPLE_WEIGHT),
-    **dict.fromkeys(["bounding_box", "bounding_boxes"], BOXES),
-}
+class Batch(NamedTuple):
+    """What a method sees of a batch when it draws.
 
-SMALL_INTEGERS = ("uint8", "int8", "uint16", "int16")
-LARGE_INTEGERS = ("uint32", "int32", "uint64", "int64")
+    Args:
+        size: Number of examples; a Python int or a scalar integer tensor.
+        targets: The batch's targets, where they are one tensor: `(batch,)` or `(batch, classes)`; else None.
+        features: The tensors of features, a tuple.
+        image_size: Height and width of the images, or the length of the series, that are cut; None where nothing can
+            be. Where a map of targets is coarser than the images, its size.
 
-AT_A_LAYER = "`MixupModel(network, at='embedding')` mixes what the layer of that name returns."
+    Example:
+
+    >>> from keras_mixup import Mixup
+    >>> draw = Mixup(0.2).draw(Batch(size=8), seed=1)
+    >>> tuple(draw.weight.shape)
+    (8,)
+    """
+
+    size: Any
+    targets: Any = None
+    features: tuple = ()
+    image_size: tuple | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What the user says of the batches that are to be mixed; the same arguments at every door.
+
+    Args:
+        num_classes: Number of classes of targets that are class ids, which become float32 one-hot rows: an int for all
+            of them, or a dict by key, path or position (`{"fine": 100, "coarse": 20}`; targets not named are floats).
+            An int does not speak of maps where there are other targets. None if all targets are floats.
+        pairs: If True, class ids become float32 rows (id, partner's id, weight of the original) instead of one-hot
+            rows; for many classes, with `PairLoss`.
+        roles: What tensors are, where their key or position does not say it, or says it wrongly: a dict from key, path
+            or position to `"features"`, `"targets"`, `"masks"` (targets that are cut where images are), `"boxes"`,
+            `"padding"` (masks of positions that count), `"sample_weight"` or `"pass"`.
+        data_format: `"channels_last"` or `"channels_first"`; None for `keras.config.image_data_format()`.
+        axes: The axis that a method which cuts cuts along, as `1` for the time of `(batch, time, channels)`; or a tuple
+            of axes. None for the height and width of images.
+        box_format: The format of bounding boxes, one of Keras' names; needed where images are cut, but for TensorFlow
+            Datasets' own layout.
+        min_area: Where images are cut, the share of a bounding box that has to be left, in [0, 1]; others are dropped.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    num_classes: int | dict | None = None
+    pairs: bool = False
+    roles: dict | None = None
+    data_format: str | None = None
+    axes: int | tuple | None = None
+    box_format: str | None = None
+    min_area: float = 0.1
+
+    def __post_init__(self):
+        _check_num_classes(self.num_classes)
+        checks.truth("pairs", self.pairs)
+        if self.pairs and self.num_classes is not None:
+            raise ValueError(
+                "`pairs=True` keeps class ids, `num_classes` makes rows of them: give one of the two. "
+                f"Received: pairs=True, num_classes={self.num_classes!r}."
+            )
+        roles.check_roles(self.roles)
+        if self.data_format is not None:
+            checks.one_of("data_format", self.data_format, ("channels_last", "channels_first"))
+        object.__setattr__(self, "axes", _axes(self.axes))
+        if self.box_format is not None:
+            checks.one_of("box_format", self.box_format, FORMATS)
+        checks.number("min_area", self.min_area, least=0, most=1)
+
+    def get_config(self):
+        """The arguments as plain data, for saving with Keras: dicts as lists of pairs, whose keys JSON would change."""
+        config = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        for name in ("num_classes", "roles"):
+            if isinstance(config[name], dict):
+                config[name] = [[list(key) if isinstance(key, tuple) else key, v] for key, v in config[name].items()]
+        return config
+
+    @classmethod
+    def options(cls, config):
+        """The arguments back from what `get_config` made of them, taken out of a door's config."""
+        names = [field.name for field in dataclasses.fields(cls) if field.name in config]
+        options = {name: config.pop(name) for name in names}
+        for name in ("num_classes", "roles"):
+            if isinstance(options.get(name), list | tuple):
+                options[name] = {tuple(key) if isinstance(key, list) else key: v for key, v in options[name]}
+        return options
 
 
 class Part(NamedTuple):
-    """A tensor that takes part in the mix, in the form it is mixed in, and the dtype it leaves in."""
+    """A tensor that takes part in the mix, and all that was decided about it."""
 
+    path: tuple
     name: str
+    key: str
     role: str
+    form: str
     tensor: Any
-    dtype: str
+    dtype: str  # it leaves in
+    axes: tuple | None = None  # that a cut follows, and how many places one place of the cut is long on each
 
 
-def mix_batch(batch, method, seed, *, num_classes=None, pairs=False, dtype="float32", training=True, inputs=True):
+class Reading(NamedTuple):
+    """A batch as it was read: its leaves, the parts among them (None for what is left alone), and sizes."""
+
+    leaves: list
+    parts: list
+    image_size: tuple | None
+    grid: tuple | None
+
+    def seen(self):
+        """What a method sees of it."""
+        parts = [part for part in self.parts if part is not None]
+        targets = [part for part in parts if part.role in (TARGETS, PAIRS)]
+        targets = [part for part in targets if part.axes is None] or targets
+        features = tuple(part.tensor for part in parts if part.role == FEATURES)
+        return Batch(_batch_size(parts), targets[0].tensor if len(targets) == 1 else None, features, self.grid)
+
+
+def mix_batch(batch, method, seed, *, dtype="float32", training=True, inputs=True, layout=None, **options):
     """Mix a batch by one draw of a method and return it in the same structure.
 
     Args:
-        batch: `x`, a tuple `(x,)`, `(x, y)` or `(x, y, sample_weight)`, or a dict; see the top of this file.
-        method: An object with `mixes`, `cuts` and `draw(size, seed, targets, image_size)`, like `keras_mixup.Mixup`.
+        batch: `x`, a tuple `(x,)`, `(x, y)` or `(x, y, sample_weight)`, or a dict; see `keras_mixup/roles.py`.
+        method: A `Method`, like `keras_mixup.Mixup(0.2)`.
         seed: An int, a `keras.random.SeedGenerator`, or a TensorFlow integer tensor of shape `(2,)`.
-        num_classes: Number of classes of integer targets, which become one-hot rows; None if targets are floats.
-        pairs: If True, integer targets become float32 rows (id of the original, id of the partner, weight of the
-            original) instead of one-hot rows; for many classes, with `PairLoss`.
         dtype: What integer features become.
         training: If False, nothing is mixed; every tensor still gets the form (dtype, one-hot rows) it has in training.
-        inputs: If False, `x` passes through as it is, whatever it holds, and the rest is mixed: for mixing inside the
-            network.
+        inputs: If False, `x` passes through as it is, whatever it holds (but for padding masks), and the rest is mixed:
+            for mixing inside the network.
+        layout: A `Layout`, in place of its arguments.
+        **options: The arguments of `Layout`: `num_classes`, `roles`, `pairs`, ...
 
     Returns:
         The same structure, shapes unchanged but for one-hot rows. The input is not modified.
 
     Raises:
-        ValueError: If a tensor cannot be mixed, saying which and what to do.
+        ValueError: If it is not sure what a tensor is, or it cannot be mixed, saying which and what to do.
 
     Example:
 
@@ -88,43 +183,75 @@ def mix_batch(batch, method, seed, *, num_classes=None, pairs=False, dtype="floa
     >>> tuple(images.shape), tuple(labels.shape)
     ((4, 8, 8, 3), (4, 3))
     """
-    leaves = keras.tree.flatten_with_path(batch)
-    found = roles(batch, inputs)
-    parts = [
-        None if role in (None, INPUTS) else _part(leaf, role, _name(path), num_classes, pairs, dtype, method)
-        for (path, leaf), role in zip(leaves, found, strict=True)
-    ]
-    draw = draw_for(parts, method, seed) if training and method.mixes else None
+    layout = Layout(**options) if layout is None else layout
+    reading = read(batch, layout, method, dtype=dtype, training=training, inputs=inputs)
+    draw = method.draw(reading.seen(), seed) if training and method.mixes else None
     if draw is not None and draw.original is not None:
-        _check_rows(leaves, found, draw)
-    mixed = [leaf if part is None else _mix_part(part, draw) for (_, leaf), part in zip(leaves, parts, strict=True)]
+        _check_rows(reading, draw)
+    mixed = [
+        leaf.tensor if part is None else None if part.role == BOXES else _mix_part(part, draw)
+        for leaf, part in zip(reading.leaves, reading.parts, strict=True)
+    ]
+    for places in _groups(reading.parts):
+        parts = [reading.parts[k] for k in places]
+        tensors = mix_boxes(parts, draw, layout, reading.image_size, reading.grid)
+        for k, tensor in zip(places, tensors, strict=True):
+            mixed[k] = tensor
     return keras.tree.pack_sequence_as(batch, mixed)
 
 
-def draw_for(parts, method, seed):
-    """One draw of a method for the parts of a batch."""
-    parts = [part for part in parts if part is not None]
-    targets = [part.tensor for part in parts if part.role in (TARGETS, PAIRS)]
-    return method.draw(_batch_size(parts), seed, targets[0] if len(targets) == 1 else None, _image_size(parts))
+def read(batch, layout, method, *, dtype="float32", training=True, inputs=True):
+    """Decide what every tensor of a batch is and in what form it is mixed.
+
+    Args:
+        batch: As for `mix_batch`.
+        layout: A `Layout`.
+        method: A `Method`.
+        dtype: What integer features become.
+        training: Whether the batch will be mixed.
+        inputs: Whether `x` will be.
+
+    Returns:
+        A `Reading`.
+
+    Raises:
+        ValueError: As for `mix_batch`.
+    """
+    leaves = [_batched(leaf) for leaf in roles.decide(batch, layout.roles, inputs)]
+    by_position = isinstance(batch, tuple | list)
+    if training and (layout.pairs or layout.num_classes is not None):
+        _check_targets(leaves, layout)
+    axes = {leaf.path: _cut_axes(leaf, layout) for leaf in leaves if leaf.role == FEATURES}
+    if method.cuts:
+        _check_cut(leaves, axes, method)
+    images = [leaf for leaf in leaves if axes.get(leaf.path)]
+    size = None
+    if len({_lengths(leaf.tensor, axes[leaf.path]) for leaf in images}) == 1 or (images and method.cuts):
+        one = images[0].tensor, axes[images[0].path]
+        size = tuple(tables.of(one[0]).shape(one[0])[axis] for axis in one[1])
+        axes |= {leaf.path: _map_axes(leaf, _lengths(*one), one[1]) for leaf in leaves if leaf.role != FEATURES}
+    grid = _grid(leaves, axes, size) if size else None
+    classes = _classes(leaves, axes, layout, by_position)
+    parts = []
+    for leaf in leaves:
+        own = axes.get(leaf.path), classes.get(leaf.path)
+        parts.append(None if leaf.role in (PASS, INPUTS) else _part(leaf, *own, layout, method, dtype, size, grid))
+    return Reading(leaves, parts, size, grid)
 
 
 def _mix_part(part, draw):
-    """Apply a draw to one part, each role in its way; without a draw only the form changes."""
+    """Apply a draw to one part, each form in its way; without a draw only the form changes."""
     ops = tables.of(part.tensor)
-    if part.role == PAIRS:
+    if part.form == PAIRS:
         return _pair_rows(part.tensor, draw)
     if draw is None:
-        return ops.cast(part.tensor, part.dtype)
-    if part.role == MASKS:
-        _check_mask(part, draw)
-    if part.role == PADDING:
-        _check_padding(part, draw)
+        return part.tensor if part.form == UNITE else ops.cast(part.tensor, part.dtype)
+    if part.form == UNITE:
         return unite(part.tensor, draw)
-    if part.role in (FEATURES, MASKS):
-        return blend(part.tensor, draw, part.dtype)
-    if part.role == BOXES:
-        return _both_images(part, draw)
-    mixed = blend(part.tensor, draw.for_targets, part.dtype)
+    if part.form == MIX:
+        return blend(part.tensor, draw, part.dtype, part.axes)
+    draw_for_it = draw.for_maps if part.axes else draw.for_targets
+    mixed = blend(part.tensor, draw_for_it, part.dtype, part.axes)
     if part.role == SAMPLE_WEIGHT and draw.importance is not None:
         mixed = mixed * ops.reshape(draw.importance, (-1,) + (1,) * (len(part.tensor.shape) - 1))
     return mixed
@@ -143,230 +270,339 @@ def _pair_rows(classes, draw):
     return ops.stack([own, ops.take(classes, partner), weight], axis=1)
 
 
-def _both_images(part, draw):
-    """The boxes of both images side by side, weighted by their image's share."""
-    ops = tables.of(part.tensor)
-    if draw.region is not None or len(draw.partner.shape) == 2:
-        raise ValueError("Bounding boxes can be mixed by `Mixup` alone: other methods would cut them.")
-    own = part.tensor if draw.original is None else ops.take(part.tensor, draw.original)
-    other = ops.take(part.tensor, draw.partner)
-    if part.name.endswith("['weights']"):
-        share = ops.cast(ops.reshape(draw.weight, (-1, 1)), part.dtype)
-        own, other = share * own, (1.0 - share) * other
-    return ops.concat([own, other], axis=1)
-
-
-def _check_mask(part, draw):
-    """What cuts the images can cut masks of their size alone."""
-    if draw.region is None:
-        return
-    shape = tuple(part.tensor.shape)
-    size = tuple(shape[axis] for axis in image_axes(part.tensor)) if len(shape) > 2 else ()
-    image_size = tuple(draw.region.shape[1:])
-    if len(size) != 2 or any(None not in pair and pair[0] != pair[1] for pair in zip(size, image_size, strict=True)):
-        raise ValueError(
-            f"Masks should be as high and wide as the images to be cut with them, here {image_size}. "
-            f"Received: `{part.name}` of shape {shape}."
-        )
-
-
-def _check_padding(part, draw):
-    """Padding masks belong to sequences, which are not cut."""
-    if draw.region is not None:
-        raise ValueError(
-            f"What cuts images cannot cut padding masks. Received: `{part.name}` of {_words(part.tensor)}. Use a "
-            "method like `Mixup`; or, if it is a map of classes, name it `segmentation_mask`."
-        )
-
-
-def _check_rows(leaves, found, draw):
+def _check_rows(reading, draw):
     """A method that changes the number of rows needs every leaf, and sample weights if it sets them."""
     passing = [
-        _name(path) for (path, leaf), role in zip(leaves, found, strict=True) if role is None and leaf is not None
+        leaf.name
+        for leaf, part in zip(reading.leaves, reading.parts, strict=True)
+        if part is None and leaf.role == PASS and leaf.tensor is not None
     ]
     if passing:
         raise ValueError(
             "`RegMixup` doubles the batch, so nothing can pass through it unmixed. Received also: "
             f"{', '.join(passing)}. Remove it before mixing."
         )
-    if draw.importance is not None and SAMPLE_WEIGHT not in found:
+    if draw.importance is not None and SAMPLE_WEIGHT not in [leaf.role for leaf in reading.leaves]:
         raise ValueError(
             "`RegMixup` with `eta` other than 1 weights its examples, so it needs sample weights to write to. Give "
             "batches `(x, y, sample_weight)`, with ones if you have none."
         )
 
 
-def roles(batch, inputs=True):
-    """Say of every leaf of a batch, in the order of `keras.tree.flatten`, what it is; None if it passes through.
+# --- What is cut, and along which axes ---
 
-    Raises:
-        ValueError: If there are no features among them or, without `inputs`, no targets.
+
+def _cut_axes(leaf, layout):
+    """The axes of features along which they can be cut; None where that is not sure."""
+    if not roles.is_quantity(leaf.tensor):
+        return None
+    rank = _rank(leaf)
+    if layout.axes is not None:
+        return layout.axes if max(layout.axes) < rank else None
+    if leaf.key in SERIES:
+        return (1,) if rank in (2, 3) else None
+    if rank == 3:
+        return (1, 2) if leaf.key in IMAGES else None
+    if rank < 3 or (rank == 4 and layout.data_format is None and _looks_turned(leaf.tensor)):
+        return None
+    return image_axes(leaf.tensor, layout.data_format)
+
+
+def _looks_turned(x):
+    """Whether images seem to have their channels where the data format of Keras does not say they are."""
+    first, last = x.shape[1], x.shape[-1]
+    if keras.config.image_data_format() == "channels_first":
+        first, last = last, first
+    return first in (1, 3, 4) and last is not None and last > 4
+
+
+def _check_cut(leaves, spaces, method):
+    """All features are images, or series, of one size: otherwise it is not sure what to cut."""
+    name = type(method).__name__
+    features = [leaf for leaf in leaves if leaf.role == FEATURES]
+    for leaf in features:
+        if spaces[leaf.path] is None and roles.is_quantity(leaf.tensor):
+            rank = _rank(leaf)
+            if rank == 4:
+                cure = (
+                    "Their channels seem to come first: give `data_format='channels_first'`, or 'channels_last' if "
+                    "they do not."
+                )
+            elif rank == 3:
+                cure = (
+                    "Give `axes=1` for a series `(batch, time, channels)`, `axes=(1, 2)` for images without channels."
+                )
+            elif rank == 2:
+                cure = "Give `axes=1` for a series `(batch, time)`, or use `Mixup` for other data."
+            else:
+                cure = "Use `Mixup` for other data."
+            if len(features) > 1:
+                cure += (
+                    f" Or write `roles={{{roles.role_for(leaf)}: 'targets'}}` to average it by the share of the "
+                    "pixels that are left, 'pass' to leave it alone."
+                )
+            raise ValueError(
+                f"`{name}` cuts images. Received: features that are not images of shape `(batch, height, width, "
+                f"channels)`, `{leaf.name}` of {roles.words(leaf.tensor)}. {cure}"
+            )
+    sizes = {leaf.name: _lengths(leaf.tensor, spaces[leaf.path]) for leaf in features if spaces[leaf.path]}
+    one = next(iter(sizes.values()), ())
+    for other in sizes.values():
+        if len(one) != len(other) or any(
+            None not in pair and pair[0] != pair[1] for pair in zip(one, other, strict=True)
+        ):
+            raise ValueError(
+                f"`{name}` cuts images. Received: features that are not images of one size, {sizes}. Leave one of "
+                "them, write `roles={...: 'pass'}` for the others, or use `Mixup`."
+            )
+
+
+def _map_axes(leaf, size, axes):
+    """Where a leaf beside images has their height and width, or the length of the series; None if it has not.
+
+    Masks may be whole multiples and parts of the images. Of a series' targets a table may be one of classes.
+
+    Args:
+        leaf: Any leaf but features.
+        size: Height and width of the images, or the length of the series; None where it is not known.
+        axes: Where the images have them.
     """
-    leaves = keras.tree.flatten_with_path(batch)
-    if not inputs:
-        whole = not isinstance(batch, tuple)
-        found = [INPUTS if whole or path[0] == 0 else _role(batch, path, leaf) for path, leaf in leaves]
-        if TARGETS not in found:
+    shares = leaf.role == TARGETS and leaf.told  # the user wants it mixed by the share
+    if leaf.role not in (TARGETS, MASKS, MASK, PADDING, SAMPLE_WEIGHT) or shares or not roles.is_dense(leaf.tensor):
+        return None
+    rank, sides = _rank(leaf), len(axes)
+    if leaf.role == TARGETS and rank < 3:
+        return None
+    candidates = [axes, *(tuple(range(first, first + sides)) for first in (1, rank - sides - 1, rank - sides))]
+    candidates = [candidate for candidate in candidates if candidate[0] > 0 and candidate[-1] < rank]
+
+    def fits(length, side, times):
+        if length is None or side is None or length == side:
+            return True
+        return times and length > 0 and (length % side == 0 or side % length == 0)
+
+    for times in (False, True) if leaf.role == MASKS else (False,):
+        for candidate in candidates:
+            if all(fits(*pair, times) for pair in zip(_lengths(leaf.tensor, candidate), size, strict=True)):
+                return candidate
+    return None
+
+
+def _grid(leaves, spaces, size):
+    """The places that a cut counts in: those of the coarsest among images and maps, so that it is exact in all."""
+    grid = list(size)
+    for leaf in leaves:
+        axes = spaces.get(leaf.path)
+        if axes and leaf.role != FEATURES:
+            for side, length in enumerate(_lengths(leaf.tensor, axes)):
+                if isinstance(length, int) and isinstance(grid[side], int):
+                    grid[side] = math.gcd(grid[side], length)
+    return tuple(grid)
+
+
+def _lengths(x, axes):
+    """How long a tensor is along some axes; None where it is not known."""
+    return tuple(x.shape[axis] for axis in axes)
+
+
+# --- In what form ---
+
+
+def _classes(leaves, spaces, layout, by_position):
+    """The number of classes of each target that `num_classes` speaks of, by path."""
+    given = layout.num_classes
+    if given is None:
+        return {}
+    candidates = [leaf for leaf in leaves if leaf.role in (TARGETS, MASKS)]
+    if isinstance(given, dict):
+        keys = {leaf.path: roles.matching(leaf.path, given, by_position) for leaf in candidates}
+        unused = [key for key in given if key not in keys.values()]
+        if unused:
             raise ValueError(
-                "Nothing to mix: what a layer returns is mixed together with the targets, so give batches `(x, y)` or "
-                "`(x, y, sample_weight)`. Received: no targets."
+                "`num_classes` should name targets of the batch by key, by path or by position. "
+                f"Received: {unused[0]!r}, which fits none of {roles.names(candidates)}."
             )
-        return found
-    found = [_role(batch, path, leaf) for path, leaf in leaves]
-    if FEATURES not in found:
-        keys = sorted(key for key, role in BY_KEY.items() if role == FEATURES)
-        passing = [leaf for (_, leaf), role in zip(leaves, found, strict=True) if role is None and leaf is not None]
-        received = ", ".join(f"`{_name(path)}` of {_words(leaf)}" for path, leaf in leaves) or "nothing"
+        return {path: given[key] for path, key in keys.items() if key is not None}
+    plain = [leaf for leaf in candidates if leaf.role == TARGETS and not spaces.get(leaf.path)]
+    speaks_of = plain or candidates
+    if len(speaks_of) > 1:
+        for leaf in speaks_of:
+            if roles.is_numeric(leaf.tensor) and roles.is_float(leaf.tensor) and _shape(leaf, given) != "rows":
+                raise ValueError(
+                    "One `num_classes` is for targets that are all class ids or rows of so many classes. "
+                    f"Received: `{leaf.name}` of {roles.words(leaf.tensor)} among {len(speaks_of)} targets. Name those "
+                    "that are class ids, as in `num_classes={'label': 10}`; the others are floats."
+                )
+    return dict.fromkeys([leaf.path for leaf in speaks_of], given)
+
+
+def _part(leaf, axes, classes, layout, method, dtype, size, grid):
+    """The part that a leaf is, by the table; None if it is left alone."""
+    kind_of_method = forms.BOTH if method.cuts and method.averages else forms.CUTS if method.cuts else forms.AVERAGES
+    role = PAIRS if leaf.role == TARGETS and layout.pairs else leaf.role
+    kind = forms.kind_of(roles.dtype_of(leaf.tensor), roles.is_dense(leaf.tensor))
+    shape = _shape(leaf, classes, axes) if kind != "other" else "(batch,)"
+    if kind != "other" and method.cuts and not axes and _may_be_a_map(leaf, size):
+        shape = "stray"
+    rule = forms.rule_for(role, kind, shape, classes is not None, kind_of_method)
+    if rule.form is None:
         raise ValueError(
-            "Nothing to mix: there should be features, given as `x`, `(x, y)`, `(x, y, sample_weight)` or under one of "
-            f"the keys {keys}. Received: {received}."
-            + (f" {AT_A_LAYER}" if any(_is_dense(x) and _dtype(x) in LARGE_INTEGERS for x in passing) else "")
+            rule.refusal.format(
+                role=leaf.role.replace("_", " "),
+                name=leaf.name,
+                received=roles.words(leaf.tensor),
+                key=roles.role_for(leaf),
+                classes=classes,
+                size=tuple(size) if size else None,
+            )
         )
-    return found
+    tensor, out = _encoded(leaf, role, rule.form, classes, dtype)
+    if axes:
+        lengths = zip(axes, _lengths(leaf.tensor, axes), grid, strict=True)
+        axes = tuple((axis, _times(length, places)) for axis, length, places in lengths)
+    return Part(leaf.path, leaf.name, leaf.key, role, rule.form, tensor, out, axes or None)
 
 
-def targets_as_rows(y, num_classes):
-    """Bring targets into the form they are mixed in, float32 with class ids as one-hot rows, without mixing them."""
-
-    def as_rows(leaf):
-        part = _target(leaf, "y", num_classes)
-        return tables.of(part.tensor).cast(part.tensor, part.dtype)
-
-    return keras.tree.map_structure(as_rows, y)
+def _times(length, places):
+    """How many numbers along an axis one place of the cut is long; one where that is not known."""
+    return length // places if isinstance(length, int) and isinstance(places, int) and places else 1
 
 
-def check_num_classes(num_classes):
-    """Raise a `ValueError` unless `num_classes` is None or a positive integer."""
-    integer = isinstance(num_classes, int) and not isinstance(num_classes, bool)
-    if num_classes is not None and not (integer and num_classes > 0):
-        raise ValueError(f"`num_classes` should be a positive integer or None. Received: num_classes={num_classes!r}.")
+def _may_be_a_map(leaf, size):
+    """Whether a leaf beside what is cut, and not of its size, is one that should be: told so, or of a rank like it."""
+    if leaf.role == MASKS:
+        return True
+    if leaf.role not in (TARGETS, SAMPLE_WEIGHT) or leaf.told:
+        return False
+    # A table with as many columns as the series is long: of classes, or of times?
+    return _rank(leaf) > 2 or (len(size) == 1 and _rank(leaf) == 2 and leaf.tensor.shape[1] == size[0])
 
 
-def _role(batch, path, leaf):
-    if leaf is None:
-        return None
-    known = [BY_KEY[key] for key in path if key in BY_KEY]
-    if not _is_dense(leaf) or (isinstance(batch, tuple) and path[0] != 0):
-        known = [role for role in known if role != PADDING]  # a `mask` among the targets is a target
-    if known:
-        return BOXES if BOXES in known else known[-1]  # the labels among the boxes are theirs
-    if isinstance(batch, dict):
-        return None
-    if isinstance(batch, tuple) and len(batch) > len(BY_POSITION):
-        raise ValueError(
-            "A batch should be `x`, `(x, y)`, `(x, y, sample_weight)` or a dict. "
-            f"Received: a tuple of {len(batch)} elements."
-        )
-    role = BY_POSITION[path[0]] if isinstance(batch, tuple) else FEATURES
-    among_others = len(path) > 1
-    return None if role == FEATURES and among_others and not _is_quantity(leaf) else role
+def _shape(leaf, classes, axes=None):
+    """The kind of a leaf's shape, as the table has them."""
+    rank, last = _rank(leaf), leaf.tensor.shape[-1] if _rank(leaf) else None
+    if rank == 1:
+        return "(batch,)"
+    if classes is not None and last == classes:
+        return "rows"
+    if axes:
+        channels = rank - 1 not in axes
+        return "layers" if channels and last != 1 else "map"
+    if rank == 2:
+        return "(batch, 1)" if last == 1 else "table"
+    return "block"
 
 
-def _part(leaf, role, name, num_classes, pairs, dtype, method):
+def _encoded(leaf, role, form, classes, dtype):
+    """The tensor as it is mixed, and the dtype it leaves in."""
+    own = roles.dtype_of(leaf.tensor)
+    is_float = roles.is_float(leaf.tensor)
+    ops = tables.of(leaf.tensor)
+    if form == ONE_HOT:
+        ids = leaf.tensor
+        if len(ids.shape) > 1 and ids.shape[-1] == 1:
+            ids = ops.reshape(ids, ops.shape(ids)[:-1])
+        return one_hot_rows(ids, classes, leaf.name), "float32"
+    if form == ROWS:
+        rows = ops.cast(leaf.tensor, "float32")
+        return ops.checked(rows, (rows == 0.0) | (rows == 1.0), _not_rows(leaf.name)), "float32"
     if role == FEATURES:
-        return _feature(leaf, name, dtype)
-    if role == TARGETS and pairs:
-        return _class_ids(leaf, name)
-    if role == TARGETS:
-        return _target(leaf, name, num_classes)
-    if role == SAMPLE_WEIGHT:
-        return _sample_weight(leaf, name)
-    if role == PADDING:
-        return _padding(leaf, name)
-    if role == MASKS and (_is_float(leaf) or method.cuts):
-        return Part(name, role, _batched(leaf, name), _dtype(leaf))
-    if role == MASKS:
-        raise ValueError(
-            f"Class ids cannot be averaged. Received: `{name}` of {_words(leaf)}. One-hot it first: "
-            "`keras.ops.one_hot(mask, number_of_mask_classes)`; or use a method that cuts, like `CutMix`."
-        )
-    return Part(name, role, _batched(leaf, name), _dtype(leaf))
-
-
-def _padding(leaf, name):
-    if not (_is_float(leaf) or _dtype(leaf) == "bool" or "padding" in name or "attention" in name):
-        raise ValueError(
-            f"This mask may be of two kinds. Received: `{name}` of {_words(leaf)}. If it says which positions count, "
-            "cast it to bool or name it `padding_mask`; if it holds class ids, name it `segmentation_mask`."
-        )
-    return Part(name, MASKS if _is_float(leaf) else PADDING, _batched(leaf, name), _dtype(leaf))
-
-
-def _feature(leaf, name, dtype):
-    if _is_quantity(leaf):
-        if _dtype(leaf) == "uint16" and dtype == "float16":
+        if own == "uint16" and dtype == "float16":
             dtype = "float32"  # the largest numbers of uint16 are infinite in float16
-        return Part(name, FEATURES, _batched(leaf, name), _dtype(leaf) if _is_float(leaf) else dtype)
-    advice = "Make them dense numeric tensors first."
-    if _is_dense(leaf) and _dtype(leaf) in (*LARGE_INTEGERS, "bool"):
-        advice = (
-            "If they are quantities, cast them: `keras.ops.cast(x, 'float32')`. If they are ids (words, tokens, "
-            f"categories), their average means nothing: mix their embeddings instead. {AT_A_LAYER}"
+        return leaf.tensor, own if is_float else dtype
+    if form in (CUT, UNITE) or (role in (MASKS, PADDING, MASK, BOXES) and (is_float or role == BOXES)):
+        return leaf.tensor, own
+    return leaf.tensor, "float32"
+
+
+def one_hot_rows(ids, classes, name="y"):
+    """Class ids of any dtype as float32 one-hot rows; what is no class is an error, or NaN where a step is compiled.
+
+    Args:
+        ids: Tensor of shape `(batch, ...)`.
+        classes: Number of classes.
+        name: What the user calls it.
+
+    Returns:
+        A float32 tensor with one more axis.
+    """
+    ops = tables.of(ids)
+    dtype = keras.backend.standardize_dtype(ids.dtype)
+    if dtype.startswith(("float", "bfloat")):
+        good = (ids >= 0) & (ids < classes) & (ops.floor(ids) == ids)
+        ids = ops.where(good, ids, 0.0)
+    else:
+        # In TensorFlow not int32, in which 2**32 would be class 0; elsewhere wider than 8 bits, which 300 does not fit.
+        ids = (
+            ops.cast(ids, "int64")
+            if ops.is_tensorflow
+            else ids
+            if dtype in roles.LARGE_INTEGERS
+            else ops.cast(ids, "int32")
         )
-    raise ValueError(f"These features cannot be mixed. Received: `{name}` of {_words(leaf)}. {advice}")
+        good = (ids >= 0) & (ids < classes)
+        ids = ops.where(good, ids, 0)
+    ids = ops.cast(ids, "int32")
+    message = f"Integer labels should lie in [0, num_classes) = [0, {classes}), and be whole numbers: `{name}`."
+    return ops.checked(ops.one_hot(ids, classes), good[..., None], message)
 
 
-def _sample_weight(leaf, name):
-    if not _is_numeric(leaf):
+def _not_rows(name):
+    return (
+        f"Integer rows of `num_classes` places should hold zeros and ones: `{name}`. If they are ids of several "
+        "positions, write `roles={...: 'masks'}`; if quantities, cast them to float32."
+    )
+
+
+def _check_targets(leaves, layout):
+    """`num_classes` and `pairs` speak of targets, so there should be some."""
+    if not any(leaf.role in (TARGETS, MASKS) for leaf in leaves):
+        what = "pairs=True" if layout.pairs else f"num_classes={layout.num_classes!r}"
+        others = [leaf for leaf in leaves if leaf.role == PASS and leaf.tensor is not None]
+        say = roles.role_for(others[0]) if others else "'category'"
         raise ValueError(
-            f"Sample weights should be dense numeric tensors. Received: `{name}` of {_words(leaf)}. Convert them first."
+            f"`{what.split('=')[0]}` is for targets, and there are none among {roles.names(leaves)}. "
+            f"Received: {what}. Say which they are: `roles={{{say}: 'targets'}}`; or leave it out."
         )
-    return Part(name, SAMPLE_WEIGHT, _batched(leaf, name), "float32")
 
 
-def _target(leaf, name, num_classes):
-    integer = _dtype(leaf) in SMALL_INTEGERS + LARGE_INTEGERS
-    if not _is_numeric(leaf):
-        raise ValueError(
-            f"These targets cannot be mixed. Received: `{name}` of {_words(leaf)}. Make them dense numeric tensors "
-            "first."
-        )
-    tensor = _batched(leaf, name)
-    shape = tuple(tensor.shape)
-    if integer and num_classes is None:
-        raise ValueError(
-            f"Class ids cannot be averaged. Received: `{name}` of {_words(leaf)}. Give `num_classes=...` to mix them "
-            "as one-hot rows; or, if they are quantities or one-hot rows already, cast them to float32."
-        )
-    if _is_float(leaf) and num_classes is not None and len(shape) == 1:
-        raise ValueError(
-            f"`num_classes` is for integer class ids. Received: `{name}` of {_words(leaf)}. Cast class ids to int32, "
-            "or leave `num_classes` out for regression."
-        )
-    rows = len(shape) == 2 and shape[1] == num_classes
-    if integer and not rows:
-        if len(shape) == 2 and shape[1] != 1:
-            raise ValueError(
-                "Integer targets should have shape `(batch,)`, `(batch, 1)` or `(batch, num_classes)`, here "
-                f"(batch, {num_classes}). Received: `{name}` of {_words(leaf)}."
-            )
-        ops = tables.of(tensor)
-        tensor = ops.one_hot(ops.reshape(tensor, (-1,)) if len(shape) == 2 else tensor, num_classes)
-    return Part(name, TARGETS, tensor, "float32")
+def _groups(parts):
+    """The places of bounding boxes and what belongs to them, by the dict they are in."""
+    groups = {}
+    for k, part in enumerate(parts):
+        if part is not None and part.role == BOXES:
+            groups.setdefault(part.path[:-1], []).append(k)
+    return groups.values()
 
 
-def _class_ids(leaf, name):
-    """Integer targets for the pair form."""
-    shape = tuple(leaf.shape) if _is_dense(leaf) else None
-    if _dtype(leaf) not in SMALL_INTEGERS + LARGE_INTEGERS or not (len(shape) == 1 or shape[1:] == (1,)):
-        raise ValueError(
-            f"`pairs=True` needs integer targets of shape `(batch,)`. Received: `{name}` of {_words(leaf)}."
-        )
-    return Part(name, PAIRS, _batched(leaf, name), "float32")
-
-
-def _batched(leaf, name):
-    """The leaf as a tensor, once it is sure that it has a batch axis."""
-    tensor = tables.of(leaf).convert(leaf)
+def _rank(leaf):
     try:
-        rank = len(tensor.shape)
+        return len(leaf.tensor.shape)
     except ValueError:
-        raise ValueError(f"The rank of `{name}` should be known. Set its shape: `{name}.set_shape(...)`.") from None
+        raise ValueError(
+            f"The rank of `{leaf.name}` should be known. Set its shape: `{leaf.name}.set_shape(...)`."
+        ) from None
+
+
+def _batched(leaf):
+    """The leaf with a tensor of its library, once it is sure that it has a batch axis."""
+    if leaf.role in (PASS, INPUTS) or not roles.is_numeric(leaf.tensor):
+        return leaf
+    leaf = leaf._replace(tensor=tables.of(leaf.tensor).convert(leaf.tensor))
+    rank, shape = _rank(leaf), tuple(leaf.tensor.shape)
     if rank == 0:
         raise ValueError(
-            f"Mixing needs batches. Received: `{name}`, a scalar. Batch the dataset first: `dataset.batch(128)`."
+            f"Mixing needs batches. Received: `{leaf.name}`, a scalar. Batch the dataset first: `dataset.batch(128)`."
         )
-    return tensor
+    single = leaf.key in IMAGES or (leaf.key == "" and roles.dtype_of(leaf.tensor) == "uint8")
+    if leaf.role == FEATURES and not leaf.told and rank == 3 and single and shape[2] in (1, 3, 4):
+        if all(n is None or n > 4 for n in shape[:2]):
+            raise ValueError(
+                f"Mixing needs batches. Received: `{leaf.name}` of shape {shape}, which looks like one image. Batch "
+                "the dataset first: `dataset.batch(128)`; or, if these are rows, write "
+                f"`roles={{{roles.role_for(leaf)}: 'features'}}`."
+            )
+    return leaf
 
 
 def _batch_size(parts):
@@ -380,44 +616,35 @@ def _batch_size(parts):
     return next(iter(sizes.values()), None) or tables.size(parts[0].tensor)
 
 
-def _image_size(parts):
-    """Height and width of the images, if all features are images of one size; else None."""
-    features = [part.tensor for part in parts if part.role == FEATURES]
-    if not features or any(len(x.shape) < 3 for x in features):
+# --- The arguments of a layout ---
+
+
+def _check_num_classes(num_classes):
+    """Raise a `ValueError` unless `num_classes` is None, a positive integer, or a dict of them."""
+
+    def positive(value):
+        return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+    if isinstance(num_classes, dict):
+        good = num_classes and all(map(positive, num_classes.values()))
+    else:
+        good = num_classes is None or positive(num_classes)
+    if not good:
+        raise ValueError(
+            "`num_classes` should be a positive integer or None, or a dict of positive integers by target. "
+            f"Received: num_classes={num_classes!r}."
+        )
+
+
+def _axes(axes):
+    """The axes to cut along as a tuple of integers in order, None as None."""
+    if axes is None:
         return None
-    sizes = [tuple(tables.of(x).shape(x)[axis] for axis in image_axes(x)) for x in features]
-    return sizes[0] if all(size is sizes[0] or size == sizes[0] for size in sizes) else None
-
-
-def _is_quantity(leaf):
-    return _is_dense(leaf) and (_is_float(leaf) or _dtype(leaf) in SMALL_INTEGERS)
-
-
-def _is_numeric(leaf):
-    return _is_dense(leaf) and (_is_float(leaf) or _dtype(leaf) in (*SMALL_INTEGERS, *LARGE_INTEGERS, "bool"))
-
-
-def _is_dense(leaf):
-    return hasattr(leaf, "shape") and not any(word in type(leaf).__name__ for word in ("Ragged", "Sparse"))
-
-
-def _is_float(leaf):
-    return _dtype(leaf).startswith(("float", "bfloat"))
-
-
-def _dtype(leaf):
-    dtype = getattr(leaf, "dtype", type(leaf))
-    return str(getattr(dtype, "name", None) or getattr(dtype, "__name__", dtype)).removeprefix("torch.")
-
-
-def _words(leaf):
-    """A leaf in an error message."""
-    shape = f" and shape {tuple(leaf.shape)}" if _is_dense(leaf) else ""
-    return f"dtype {_dtype(leaf)}{shape}"
-
-
-def _name(path):
-    """The path of a leaf as a person would write it: `x`, `y['class']`, `label`."""
-    first, *rest = path or (0,)
-    first = {0: "x", 1: "y", 2: "sample_weight"}.get(first, first)
-    return f"{first}" + "".join(f"[{key!r}]" for key in rest)
+    several = tuple(axes) if isinstance(axes, tuple | list) else (axes,)
+    good = all(isinstance(axis, int) and not isinstance(axis, bool) and axis > 0 for axis in several)
+    if not several or not good or list(several) != sorted(set(several)) or len(several) > 2:
+        raise ValueError(
+            "`axes` should be the axis to cut along, or two in ascending order, counted with the batch as 0. "
+            f"Received: axes={axes!r}."
+        )
+    return several

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_mixup.batch import BOXES, FEATURES, PADDING, TARGETS, _name, roles
+from keras_mixup.roles import BOXES, FEATURES, MASK, PADDING, PASS, TARGETS, decide, name_of
 
 # Distance from a number to the next one, relative to it. Whole numbers are told by `Leaf.step`.
 SPACING = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
@@ -137,20 +137,20 @@ def _leaves(before, after):
     """The tensors that take part, and a note on those that do not."""
     paths, paths_after = (keras.tree.flatten_with_path(batch) for batch in (before, after))
     if [path for path, _ in paths] != [path for path, _ in paths_after]:
-        names = [", ".join(f"`{_name(path)}`" for path, _ in each) for each in (paths, paths_after)]
+        names = [", ".join(f"`{name_of(path)}`" for path, _ in each) for each in (paths, paths_after)]
         raise ValueError(
             "`before` and `after` should be one batch, in one structure. "
             f"Received: {names[0] or 'nothing'} before; {names[1] or 'nothing'} after."
         )
     leaves, notes = [], []
-    for (path, old), (_, new), role in zip(paths, paths_after, roles(before), strict=True):
-        if role == BOXES:
-            notes.append(f"`{_name(path)}` holds bounding boxes, which are not checked.")
-        elif role == PADDING:
-            notes.append(f"`{_name(path)}` is a padding mask, which is not checked.")
-        elif role is not None:
-            (old, _), (new, dtype) = _numpy(old, _name(path)), _numpy(new, _name(path))
-            leaves.append(_Leaf(_name(path), role, old, new, SPACING.get(dtype, 2.0**-23)))
+    for leaf, (_, new) in zip(decide(before), paths_after, strict=True):
+        if leaf.role == BOXES:
+            notes.append(f"`{leaf.name}` holds bounding boxes, which are not checked.")
+        elif leaf.role in (PADDING, MASK):
+            notes.append(f"`{leaf.name}` is a padding mask, which is not checked.")
+        elif leaf.role != PASS:
+            (old, _), (new, dtype) = _numpy(leaf.tensor, leaf.name), _numpy(new, leaf.name)
+            leaves.append(_Leaf(leaf.name, leaf.role, old, new, SPACING.get(dtype, 2.0**-23)))
     sizes = {
         f"`{leaf.name}` {when}": len(array)
         for leaf in leaves

@@ -37,13 +37,18 @@ class HiddenDraws:
 
     @property
     def cuts(self):
-        """Whether images are only ever cut, never averaged."""
+        """Whether images are cut."""
         return self.method.cuts
 
-    def draw(self, size, seed, targets=None, image_size=None):
+    @property
+    def averages(self):
+        """Whether examples are averaged."""
+        return self.method.averages
+
+    def draw(self, batch, seed):
         """The draw for the batch itself: features as the input's turn is, targets always."""
-        draw = self.method.draw(size, seed, targets, image_size)
-        self.size = size
+        draw = self.method.draw(batch, seed)
+        self.size = batch.size
         if len(self.places) == 1:
             self.at[self.places[0]] = draw
             return draw

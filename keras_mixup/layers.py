@@ -3,8 +3,9 @@
 import keras
 
 from keras_mixup import ops as tables
-from keras_mixup.batch import check_num_classes, mix_batch, roles
+from keras_mixup.batch import Layout, mix_batch
 from keras_mixup.methods import Mixup, adjustables, check_method
+from keras_mixup.roles import PASS, decide
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup")
@@ -15,9 +16,16 @@ class MixLayer(keras.layers.Layer):
 
     Args:
         method: How to mix: an object that draws, like `Mixup(0.2)`, `CutMix()`, `Choice((Mixup(0.8), CutMix(1.0)))`.
-        num_classes: Number of classes of integer targets, which come back as float32 one-hot rows. Leave it out for
-            targets that are floats already.
-        pairs: If True, integer targets come back as float32 rows (id, partner's id, weight) instead; see `PairLoss`.
+        num_classes: Number of classes of targets that are class ids, which become float32 one-hot rows: an int, or
+            a dict by target, `{"fine": 100, "coarse": 20}`. Leave it out for targets that are floats already.
+        pairs: If True, class ids come back as float32 rows (id, partner's id, weight) instead; see `PairLoss`.
+        roles: What tensors are whose key or position does not say it, as in `{"category": "targets", "depth": "masks",
+            "meta": "pass"}`, by key, path or position. Without it a batch of which it is not sure what to mix is
+            refused.
+        data_format: `"channels_last"` or `"channels_first"`; None for `keras.config.image_data_format()`.
+        axes: Along which axes images are cut, where not along height and width: `1` for the time of a series.
+        box_format: In what format bounding boxes are, by Keras' names; needed where images are cut.
+        min_area: The share of a bounding box that has to be left where images are cut; others are dropped.
         seed: An int for the same draws in every run; None for fresh ones.
         **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
 
@@ -43,13 +51,32 @@ class MixLayer(keras.layers.Layer):
     ((8, 32, 32, 3), (8, 10))
     """
 
-    def __init__(self, method, *, num_classes=None, pairs=False, seed=None, **kwargs):
+    def __init__(
+        self,
+        method,
+        *,
+        num_classes=None,
+        pairs=False,
+        roles=None,
+        data_format=None,
+        axes=None,
+        box_format=None,
+        min_area=0.1,
+        seed=None,
+        **kwargs,
+    ):
         super().__init__(autocast=False, **kwargs)  # the layer decides which tensors are cast
-        check_num_classes(num_classes)
         check_method(method)
+        self.layout = Layout(
+            num_classes=num_classes,
+            pairs=pairs,
+            roles=roles,
+            data_format=data_format,
+            axes=axes,
+            box_format=box_format,
+            min_area=min_area,
+        )
         self.method = method
-        self.num_classes = num_classes
-        self.pairs = pairs
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self._adjustables = [adjustable.variable for adjustable in adjustables(method)]
@@ -63,8 +90,7 @@ class MixLayer(keras.layers.Layer):
             return self.call(batch, **kwargs)
         # What passes through never enters Keras, which would convert it: strings, long ids.
         enters = [
-            role is not None or isinstance(leaf, keras.KerasTensor)
-            for leaf, role in zip(leaves, roles(batch), strict=True)
+            leaf.role != PASS or isinstance(leaf.tensor, keras.KerasTensor) for leaf in decide(batch, self.layout.roles)
         ]
         entering = [leaf if inside else None for leaf, inside in zip(leaves, enters, strict=True)]
         outputs = keras.tree.flatten(super().__call__(keras.tree.pack_sequence_as(batch, entering), **kwargs))
@@ -76,8 +102,7 @@ class MixLayer(keras.layers.Layer):
             batch,
             self.method,
             self._foreign_seed() if _is_foreign(keras.tree.flatten(batch)) else self.seed_generator,
-            num_classes=self.num_classes,
-            pairs=self.pairs,
+            layout=self.layout,
             dtype=self.compute_dtype,
             training=training,
         )
@@ -99,15 +124,15 @@ class MixLayer(keras.layers.Layer):
         return {
             **super().get_config(),
             "method": keras.saving.serialize_keras_object(self.method),
-            "num_classes": self.num_classes,
-            "pairs": self.pairs,
+            **self.layout.get_config(),
             "seed": self.seed,
         }
 
     @classmethod
     def from_config(cls, config):
         config = dict(config)
-        return cls(keras.saving.deserialize_keras_object(config.pop("method")), **config)
+        options = Layout.options(config)
+        return cls(keras.saving.deserialize_keras_object(config.pop("method")), **options, **config)
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup")
@@ -133,10 +158,13 @@ class MixupLayer(MixLayer):
         per: `"example"` for a weight each, `"batch"` for one weight per batch as in the paper's listing.
         pairing: Who is mixed with whom; see `Mixup`.
         probability: Chance in [0, 1] that an example (or the batch) is mixed at all.
-        num_classes: Number of classes of integer targets, which come back as float32 one-hot rows. Leave it out for
-            targets that are floats already.
+        num_classes: Number of classes of targets that are class ids, which become float32 one-hot rows: an int, or
+            a dict by target, `{"fine": 100, "coarse": 20}`. Leave it out for targets that are floats already.
+        roles: What tensors are whose key or position does not say it, as in `{"category": "targets", "depth": "masks",
+            "meta": "pass"}`, by key, path or position. Without it a batch of which it is not sure what to mix is
+            refused.
         seed: An int for the same draws in every run; None for fresh ones.
-        **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
+        **kwargs: The further arguments of `MixLayer`; `name`, `dtype` and the others of `keras.layers.Layer`.
 
     Call arguments:
         - x: Features of shape `(batch, ...)`, any rank; or a whole batch in one: a tuple `(x, y)` or `(x, y,
@@ -176,22 +204,24 @@ class MixupLayer(MixLayer):
         pairing="shuffle",
         probability=1.0,
         num_classes=None,
+        roles=None,
         seed=None,
         **kwargs,
     ):
-        method = Mixup(alpha, per, pairing, probability)
-        super().__init__(method, num_classes=num_classes, seed=seed, **kwargs)
+        method = Mixup(alpha, per=per, pairing=pairing, probability=probability)
+        super().__init__(method, num_classes=num_classes, roles=roles, seed=seed, **kwargs)
 
     def get_config(self):
         config = super().get_config()
-        del config["method"], config["pairs"]
+        del config["method"]
         return {**config, **self.method.get_config()}
 
     @classmethod
     def from_config(cls, config):
         config = dict(config)
-        method = Mixup.from_config({k: config.pop(k) for k in ("alpha", "per", "pairing", "probability")})
-        return cls(method.alpha, per=method.per, pairing=method.pairing, probability=method.probability, **config)
+        names = ("alpha", "per", "pairing", "probability")
+        arguments = {name: keras.saving.deserialize_keras_object(config.pop(name)) for name in names}
+        return cls(**arguments, **Layout.options(config), **config)
 
 
 def _is_foreign(leaves):

@@ -1,13 +1,15 @@
 """Manifold mixup: mix at a hidden layer chosen at random instead of at the input."""
 
-from collections.abc import Callable
+import dataclasses
 from typing import Any
 
-from keras_mixup.methods import Mixup, method
+from keras_mixup.batch import Batch
+from keras_mixup.methods import Method, draw_mixup
+from keras_mixup.mixing import Draw
 
 
-@method
-class ManifoldMixup:
+@dataclasses.dataclass(frozen=True)
+class ManifoldMixup(Method):
     """Manifold mixup for `MixupModel`: mix the outputs of one layer, chosen anew in every step, and the targets alike.
 
         k ~ Uniform(layers),    h_k~ = weight * h_k + (1 - weight) * h_k[partner],    weight ~ Beta(alpha, alpha)
@@ -19,6 +21,7 @@ class ManifoldMixup:
         include_input: Whether the input is one of the places to mix.
         per: As for `Mixup`; the authors draw one weight per batch.
         pairing: As for `Mixup`.
+        probability: As for `Mixup`.
 
     Raises:
         ValueError: If an argument is out of its range, or (from `MixupModel`) a layer is not found.
@@ -36,31 +39,27 @@ class ManifoldMixup:
     layers: tuple = ()
     alpha: Any = 2.0
     include_input: bool = True
-    per: str = "example"
-    pairing: str | Callable = "shuffle"
 
-    cuts = False
     needs_network = True
 
     def __post_init__(self):
-        Mixup(self.alpha, self.per, self.pairing)
-        names = isinstance(self.layers, tuple | list) and all(isinstance(name, str) for name in self.layers)
+        super().__post_init__()
+        names = isinstance(self.layers, tuple) and all(isinstance(name, str) for name in self.layers)
         if not names or not self.layers or len(set(self.layers)) < len(self.layers):
             raise ValueError(
                 f"`layers` should be the names of one layer or more, each once. Received: layers={self.layers!r}."
             )
-        object.__setattr__(self, "layers", tuple(self.layers))
-
-    @property
-    def mixes(self):
-        """Whether this method ever changes a batch."""
-        return Mixup(self.alpha, self.per, self.pairing).mixes
 
     @property
     def places(self):
         """Where to mix: names of layers, and None for the input."""
         return self.layers + ((None,) if self.include_input else ())
 
-    def draw(self, size, seed, targets=None, image_size=None):
+    def check_model(self, at, pairs):
+        """It names its layers itself."""
+        if at is not None:
+            raise ValueError(f"`ManifoldMixup` names its layers itself. Received also: at={at!r}.")
+
+    def draw(self, batch: Batch, seed: Any) -> Draw:
         """Draw as mixup does."""
-        return Mixup(self.alpha, self.per, self.pairing).draw(size, seed, targets)
+        return draw_mixup(self, batch, seed)

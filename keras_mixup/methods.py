@@ -1,27 +1,133 @@
-"""How a method draws: small frozen objects that turn a batch size and a seed into a `Draw`.
+"""How a method draws: small frozen objects that look at a batch and turn a seed into a `Draw`.
 
-    draw(size, seed, targets=None, image_size=None) -> Draw
+    draw(batch: Batch, seed) -> Draw
 
 Every door takes any of them: `MixLayer(CutMix(1.0))`, `dataset.apply(mix_with(CutMix(1.0)))`,
 `MixupModel(network, CutMix(1.0))`. Two more, which need the network, are in `manifold.py` and `mixupe.py`.
+
+A method of one's own is a subclass of `Method` with a dataclass decorator and one function.
 """
 
 import dataclasses
-import numbers
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
+from keras_mixup import checks, regions, weights
 from keras_mixup import ops as tables
 from keras_mixup import pairing as pairings
-from keras_mixup import regions, weights
+from keras_mixup.batch import Batch
+from keras_mixup.checks import is_number
 from keras_mixup.mixing import Draw
 from keras_mixup.schedules import Adjustable
 
+BY_NAME = ("per", "pairing", "probability")
 
-def method(cls):
-    """Class decorator: a frozen dataclass that Keras can save and that knows whether it `mixes`."""
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Method:
+    """The protocol of all methods: what they share, and what the doors want to know of them.
+
+    A subclass is a frozen dataclass with the function `draw`. It works in every door, in `Choice` and on all backends
+    of Keras, and Keras can save it: its fields are its config.
+
+    Args:
+        per: `"example"` draws for each example, `"batch"` once for the whole batch.
+        pairing: Who is mixed with whom: `"shuffle"` (a random permutation), `"derangement"` (never with oneself),
+            `"reverse"`, `"roll"`, `"same_class"`, `"other_class"`, or a function `(size, seed, targets) -> partner`.
+        probability: Chance in [0, 1] that an example (or, with `per="batch"`, the batch) is mixed at all; a number or
+            an `Adjustable`.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    >>> from keras_mixup import ops as tables
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Constant(Method):
+    ...     share: float = 0.25
+    ...
+    ...     def draw(self, batch, seed):
+    ...         for_partner, for_coin = tables.of(seed, batch.size).split(seed, 2)
+    ...         weight = self.share * tables.of(seed, batch.size).ones((self.count(batch),))
+    ...         weight = self.for_all(self.only_some(weight, 1.0, batch, for_coin), batch)
+    ...         return Draw(weight, self.partner(batch, for_partner))
+    >>> float(Constant(0.75).draw(Batch(size=2), seed=1).weight[0])
+    0.75
+    """
+
+    per: str = "example"
+    pairing: str | Callable = "shuffle"
+    probability: Any = 1.0
+
+    cuts: ClassVar[bool] = False  # whether it may cut images along a box or a region
+    averages: ClassVar[bool] = True  # whether it may average examples, so that class ids have to become rows
+    keeps_rows: ClassVar[bool] = True  # whether as many rows come out as go in
+    needs_network: ClassVar[bool] = False  # whether it works in `MixupModel` alone
+    places: ClassVar[tuple] = (None,)  # where in a network it mixes: names of layers, and None for the input
+    clean: ClassVar[str | None] = None  # "apart", or "together" in one batch: its loss looks at clean examples, too
+    term: ClassVar[str | None] = None  # under what name the term that it adds to the loss is logged
+
+    def __new__(cls, *args, **kwargs):
+        names = [field.name for field in dataclasses.fields(cls) if field.init and not field.kw_only]
+        if len(args) > len(names):
+            example = ", ".join(f"{name}={value!r}" for name, value in zip(BY_NAME, args[len(names) :], strict=False))
+            raise TypeError(
+                f"`{cls.__name__}` takes {', '.join(f'`{name}`' for name in names) or 'nothing'} by position, and "
+                f"`per`, `pairing` and `probability` by name: `{cls.__name__}(..., {example})`. "
+                f"Received: {len(args)} arguments by position."
+            )
+        return super().__new__(cls)
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        # Saved models name a class by its package and its own name.
+        keras.saving.register_keras_serializable(package=cls.__module__.partition(".")[0])(cls)
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):  # JSON, and so a saved model, knows lists alone
+            value = getattr(self, field.name)
+            if isinstance(value, list):
+                object.__setattr__(self, field.name, tuple(value))
+        checks.one_of("per", self.per, ("example", "batch"))
+        if self.pairing is not None:
+            pairings.rule(self.pairing)
+        checks.probability("probability", self.probability)
+        if hasattr(self, "alpha"):
+            weights.check_alpha(self.alpha)
+
+    @property
+    def mixes(self):
+        """Whether this method ever changes a batch."""
+        return not any(is_number(value) and value == 0 for value in (getattr(self, "alpha", 1.0), self.probability))
+
+    def draw(self, batch: Batch, seed: Any) -> Draw:
+        """Draw for a batch.
+
+        Args:
+            batch: A `Batch`: its size and, where there are any, targets, features and the size of the images.
+            seed: An int, a `keras.random.SeedGenerator`, or a TensorFlow integer tensor of shape `(2,)`.
+
+        Returns:
+            A `Draw`.
+        """
+        raise NotImplementedError(f"`{type(self).__name__}` should have a function `draw(batch, seed)`.")
+
+    def model(self, network, **options):
+        """The Keras model that trains a network by this method: a `MixupModel`, with its further arguments."""
+        from keras_mixup.model import MixupModel
+
+        return MixupModel(network, self, **options)
+
+    def check_model(self, at, pairs):
+        """Raise a `ValueError` if a `MixupModel` with these arguments cannot train by this method."""
+        if at is not None and self.cuts:
+            raise ValueError(
+                "What a layer returns is averaged, not cut: use a method like `Mixup`, or leave out `at`. "
+                f"Received: at={at!r}, method={self!r}."
+            )
 
     def get_config(self):
         """The arguments as plain data, for saving with Keras."""
@@ -30,25 +136,37 @@ def method(cls):
             for field in dataclasses.fields(self)
         }
 
+    @classmethod
     def from_config(cls, config):
         """Rebuild the method from `get_config`."""
-        config = {key: keras.saving.deserialize_keras_object(value) for key, value in config.items()}
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in config.items()})
+        return cls(**{key: keras.saving.deserialize_keras_object(value) for key, value in config.items()})
 
-    def mixes(self):
-        """Whether this method ever changes a batch."""
-        alpha = getattr(self, "alpha", 1.0) if getattr(self, "minmax", None) is None else 1.0  # then alpha is not used
-        off = [value for value in (alpha, self.probability) if is_number(value) and value == 0]
-        return not off
+    # What draws are made of.
 
-    cls.get_config, cls.from_config = get_config, classmethod(from_config)
-    if "mixes" not in vars(cls):
-        cls.mixes = property(mixes)
-    return keras.saving.register_keras_serializable(package="keras_mixup")(dataclasses.dataclass(frozen=True)(cls))
+    def count(self, batch):
+        """How many times to draw: once for each example, or once for the batch."""
+        return batch.size if self.per == "example" else 1
+
+    def for_all(self, values, batch):
+        """One number per batch repeated for each example; numbers per example as they are."""
+        return values if self.per == "example" else values * tables.of(values).ones((batch.size,))
+
+    def partner(self, batch, seed):
+        """Who is mixed with whom, by the method's pairing: an int32 tensor `(size,)`."""
+        return pairings.rule(self.pairing)(batch.size, seed, batch.targets)
+
+    def only_some(self, values, otherwise, batch, seed):
+        """These values with the method's probability, other ones else; a row per example or one per batch."""
+        if is_number(self.probability) and self.probability == 1:
+            return values
+        ops = tables.of(seed, batch.size)
+        probability = self.probability.read(ops) if isinstance(self.probability, Adjustable) else self.probability
+        coin = ops.uniform((self.count(batch),), seed) < probability
+        return ops.where(ops.reshape(coin, (-1,) + (1,) * (len(values.shape) - 1)), values, otherwise)
 
 
-@method
-class Mixup:
+@dataclasses.dataclass(frozen=True)
+class Mixup(Method):
     """mixup: a convex combination of each example with a partner from the same batch.
 
         weight ~ Beta(alpha, alpha),    x~ = weight * x + (1 - weight) * x[partner]
@@ -71,7 +189,7 @@ class Mixup:
 
     Example:
 
-    >>> draw = Mixup(alpha=0.2).draw(size=8, seed=1)
+    >>> draw = Mixup(alpha=0.2).draw(Batch(size=8), seed=1)
     >>> tuple(draw.weight.shape), tuple(draw.partner.shape)
     ((8,), (8,))
 
@@ -80,24 +198,13 @@ class Mixup:
     """
 
     alpha: Any = 0.2
-    per: str = "example"
-    pairing: str | Callable = "shuffle"
-    probability: Any = 1.0
 
-    cuts = False  # images are averaged
-
-    def __post_init__(self):
-        _check(self)
-
-    def draw(self, size, seed, targets=None, image_size=None):
+    def draw(self, batch: Batch, seed: Any) -> Draw:
         """Draw a weight and a partner for each example.
 
         Args:
-            size: Number of examples; a Python int or a scalar integer tensor.
+            batch: A `Batch`; its targets are needed by the pairing rules that look at them.
             seed: An int, a `keras.random.SeedGenerator`, or a TensorFlow integer tensor of shape `(2,)`.
-            targets: The batch's targets, a tensor with a row for each example; needed by the pairing rules that look at
-                them.
-            image_size: Not used; the methods that cut images need it.
 
         Returns:
             A `Draw`: float32 weights and int32 partners, both of shape `(size,)`.
@@ -105,16 +212,19 @@ class Mixup:
         Raises:
             ValueError: If the pairing goes by class and there are no targets.
         """
-        ops = tables.of(seed, size)
-        for_weight, for_partner, for_coin = ops.split(seed, 3)
-        weight = weights.draw(_count(self, size), self.alpha, for_weight)
-        if self.probability != 1:
-            weight = ops.where(_coin(self, size, for_coin), weight, 1.0)
-        return Draw(_for_all(self, weight, size), _partner(self, size, for_partner, targets))
+        return draw_mixup(self, batch, seed)
 
 
-@method
-class CutMix:
+def draw_mixup(method: Method, batch: Batch, seed: Any) -> Draw:
+    """Draw as `Mixup.draw` does, for a method that has an `alpha` and adds something of its own."""
+    for_weight, for_partner, for_coin = tables.of(seed, batch.size).split(seed, 3)
+    weight = weights.draw(method.count(batch), method.alpha, for_weight)
+    weight = method.only_some(weight, 1.0, batch, for_coin)
+    return Draw(method.for_all(weight, batch), method.partner(batch, for_partner))
+
+
+@dataclasses.dataclass(frozen=True)
+class CutMix(Method):
     """CutMix: paste a box of the partner's image, and mix the targets by the pixels that are left.
 
         keep ~ Beta(alpha, alpha),    box = sqrt(1 - keep) of height and width, around a random centre, clipped
@@ -125,7 +235,10 @@ class CutMix:
     Args:
         alpha: As for `Mixup`; the paper uses 1.
         minmax: None, or the smallest and the largest ratio of the box's sides to the image's: height and width are then
-            drawn independently and uniformly between them and `alpha` is not used (timm's `cutmix_minmax`).
+            drawn independently and uniformly between them and `alpha` only says whether to mix at all (timm's
+            `cutmix_minmax`).
+        inside: If True, boxes lie within the image, as those of `keras.layers.CutMix`; if False, as in the paper, only
+            their centres do, and they are clipped.
         per: `"example"` for a box each, `"batch"` for one box.
         pairing: As for `Mixup`.
         probability: As for `Mixup`.
@@ -135,9 +248,9 @@ class CutMix:
 
     Example:
 
-    >>> draw = CutMix().draw(size=8, seed=1, image_size=(32, 32))
-    >>> tuple(draw.region.shape)
-    (8, 32, 32)
+    >>> draw = CutMix().draw(Batch(size=8, image_size=(32, 32)), seed=1)
+    >>> tuple(draw.box.shape)
+    (8, 4)
 
     Reference:
         CutMix (arXiv 1905.04899), section 3.
@@ -145,35 +258,34 @@ class CutMix:
 
     alpha: Any = 1.0
     minmax: tuple | None = None
-    per: str = "example"
-    pairing: str | Callable = "shuffle"
-    probability: Any = 1.0
+    inside: bool = False
 
-    cuts = True  # images are cut, never averaged
+    cuts = True
+    averages = False
 
     def __post_init__(self):
-        _check(self)
+        super().__post_init__()
+        checks.truth("inside", self.inside)
         if self.minmax is not None:
             regions.check_minmax("minmax", self.minmax)
-            object.__setattr__(self, "minmax", tuple(self.minmax))
 
-    def draw(self, size, seed, targets=None, image_size=None):
+    def draw(self, batch: Batch, seed: Any) -> Draw:
         """Draw a box and a partner for each image; arguments and result as for `Mixup.draw`."""
-        _need_images(self, image_size)
-        ops = tables.of(seed, size)
-        for_weight, for_partner, for_coin, for_box = ops.split(seed, 4)
-        count = _count(self, size)
+        size = _size_of_images(self, batch)
+        for_weight, for_partner, for_coin, for_box = tables.of(seed, batch.size).split(seed, 4)
         if self.minmax is None:
-            box = regions.cut_box(image_size, weights.draw(count, self.alpha, for_weight), for_box)
+            keep = weights.draw(self.count(batch), self.alpha, for_weight)
+            box = regions.cut_box(size, keep, for_box, self.inside)
         else:
-            box = regions.minmax_box(image_size, self.minmax, count, for_box)
-        if self.probability != 1:
-            box = ops.where(_coin(self, size, for_coin)[:, None], box, 0)
-        return _cut(self, size, box, image_size, _partner(self, size, for_partner, targets))
+            box = regions.minmax_box(size, self.minmax, self.count(batch), for_box)
+            if isinstance(self.alpha, Adjustable):
+                ops = tables.of(box)
+                box = ops.where(self.alpha.read(ops) > 0.0, box, 0)
+        return _paste(self, batch, self.only_some(box, 0, batch, for_coin), for_partner)
 
 
-@method
-class ResizeMix:
+@dataclasses.dataclass(frozen=True)
+class ResizeMix(Method):
     """ResizeMix: shrink the partner's whole image and paste it into the original.
 
         side ~ Uniform(scale),    box = side of height and width, around a random centre, clipped
@@ -190,7 +302,7 @@ class ResizeMix:
 
     Example:
 
-    >>> draw = ResizeMix().draw(size=8, seed=1, image_size=(32, 32))
+    >>> draw = ResizeMix().draw(Batch(size=8, image_size=(32, 32)), seed=1)
     >>> tuple(draw.window.shape)
     (8, 4)
 
@@ -199,30 +311,25 @@ class ResizeMix:
     """
 
     scale: tuple = (0.1, 0.8)
-    per: str = "example"
-    pairing: str | Callable = "shuffle"
-    probability: Any = 1.0
 
-    cuts = True  # images are cut, never averaged
+    cuts = True
+    averages = False
 
     def __post_init__(self):
-        _check(self)
+        super().__post_init__()
         regions.check_minmax("scale", self.scale)
-        object.__setattr__(self, "scale", tuple(self.scale))
 
-    def draw(self, size, seed, targets=None, image_size=None):
+    def draw(self, batch: Batch, seed: Any) -> Draw:
         """Draw a box and a partner for each image; arguments and result as for `Mixup.draw`."""
-        _need_images(self, image_size)
-        ops = tables.of(seed, size)
-        for_partner, for_coin, for_box = ops.split(seed, 3)
-        box = regions.square_box(image_size, self.scale, _count(self, size), for_box)
-        if self.probability != 1:
-            box = ops.where(_coin(self, size, for_coin)[:, None], box, 0)
-        return _cut(self, size, box, image_size, _partner(self, size, for_partner, targets))._replace(window=box)
+        size = _size_of_images(self, batch)
+        for_partner, for_coin, for_box = tables.of(seed, batch.size).split(seed, 3)
+        box = regions.square_box(size, self.scale, self.count(batch), for_box)
+        draw = _paste(self, batch, self.only_some(box, 0, batch, for_coin), for_partner)
+        return draw._replace(window=draw.box)
 
 
-@method
-class FMix:
+@dataclasses.dataclass(frozen=True)
+class FMix(Method):
     """FMix: cut the two images along a random smooth region instead of a box.
 
         keep ~ Beta(alpha, alpha),    region = the highest share `keep` of a random low-frequency picture
@@ -243,7 +350,7 @@ class FMix:
 
     Example:
 
-    >>> draw = FMix().draw(size=8, seed=1, image_size=(32, 32))
+    >>> draw = FMix().draw(Batch(size=8, image_size=(32, 32)), seed=1)
     >>> tuple(draw.region.shape)
     (8, 32, 32)
 
@@ -253,32 +360,27 @@ class FMix:
 
     alpha: Any = 1.0
     decay: float = 3.0
-    per: str = "example"
-    pairing: str | Callable = "shuffle"
-    probability: Any = 1.0
 
-    cuts = True  # images are cut, never averaged
+    cuts = True
+    averages = False
 
     def __post_init__(self):
-        _check(self)
-        if not is_number(self.decay) or not 0 <= self.decay < float("inf"):
-            raise ValueError(f"`decay` should be a finite number >= 0. Received: decay={self.decay!r}.")
+        super().__post_init__()
+        checks.number("decay", self.decay, least=0)
 
-    def draw(self, size, seed, targets=None, image_size=None):
+    def draw(self, batch: Batch, seed: Any) -> Draw:
         """Draw a region and a partner for each image; arguments and result as for `Mixup.draw`."""
-        _need_images(self, image_size)
-        ops = tables.of(seed, size)
+        size = _size_of_images(self, batch)
+        ops = tables.of(seed, batch.size)
         for_weight, for_partner, for_coin, for_region = ops.split(seed, 4)
-        keep = weights.draw(_count(self, size), self.alpha, for_weight)
-        if self.probability != 1:
-            keep = ops.where(_coin(self, size, for_coin), keep, 1.0)
-        region, share = regions.fourier_region(image_size, keep, self.decay, for_region)
-        partner = _partner(self, size, for_partner, targets)
-        return Draw(ops.ones((size,)), partner, target_weight=_for_all(self, share, size), region=region)
+        keep = self.only_some(weights.draw(self.count(batch), self.alpha, for_weight), 1.0, batch, for_coin)
+        region, share = regions.fourier_region(size, keep, self.decay, for_region)
+        share = self.for_all(share, batch)
+        return Draw(ops.ones((batch.size,)), self.partner(batch, for_partner), target_weight=share, region=region)
 
 
-@method
-class Remix:
+@dataclasses.dataclass(frozen=True)
+class Remix(Method):
     """Remix: mixup whose targets lean towards the rarer class, for unbalanced data.
 
         y~ = share * y + (1 - share) * y[partner],
@@ -293,9 +395,7 @@ class Remix:
         alpha: As for `Mixup`.
         kappa: How many times rarer a class must be, > 1.
         tau: How little of the other example there may be, in [0, 1].
-        per: As for `Mixup`.
-        pairing: As for `Mixup`.
-        probability: As for `Mixup`.
+        per, pairing, probability: As for `Mixup`.
 
     Raises:
         ValueError: If an argument is out of its range, or (when drawing) there are no class labels.
@@ -315,30 +415,23 @@ class Remix:
     alpha: Any = 1.0
     kappa: float = 3.0
     tau: float = 0.5
-    per: str = "example"
-    pairing: str | Callable = "shuffle"
-    probability: Any = 1.0
-
-    cuts = False  # images are averaged
 
     def __post_init__(self):
-        _check(self)
+        super().__post_init__()
         object.__setattr__(self, "class_counts", tuple(float(n) for n in self.class_counts))
         if not self.class_counts or min(self.class_counts) <= 0:
             raise ValueError(
                 "`class_counts` should hold the number of training examples of each class, all positive. "
                 f"Received: class_counts={self.class_counts!r}."
             )
-        if not is_number(self.kappa) or self.kappa <= 1:
-            raise ValueError(f"`kappa` should be a number > 1. Received: kappa={self.kappa!r}.")
-        if not is_number(self.tau) or not 0 <= self.tau <= 1:
-            raise ValueError(f"`tau` should be a number between 0 and 1. Received: tau={self.tau!r}.")
+        checks.number("kappa", self.kappa, above=1)
+        checks.number("tau", self.tau, least=0, most=1)
 
-    def draw(self, size, seed, targets=None, image_size=None):
+    def draw(self, batch: Batch, seed: Any) -> Draw:
         """Draw a weight, a partner and the targets' own weight; arguments and result as for `Mixup.draw`."""
-        draw = Mixup(self.alpha, self.per, self.pairing, self.probability).draw(size, seed, targets)
-        ops = tables.of(seed, size)
-        classes = ops.cast(pairings.class_ids(targets, seed), "int32")
+        draw = draw_mixup(self, batch, seed)
+        ops = tables.of(seed, batch.size)
+        classes = ops.cast(pairings.class_ids(batch.targets, seed), "int32")
         count = ops.take(ops.convert(self.class_counts), classes)
         ratio = count / ops.take(count, draw.partner)
         weight = draw.weight
@@ -347,8 +440,8 @@ class Remix:
         return draw._replace(target_weight=ops.where(weight == 1.0, 1.0, share))
 
 
-@method
-class DMixup:
+@dataclasses.dataclass(frozen=True)
+class DMixup(Method):
     """d-Mixup: a convex combination of d + 1 examples instead of two.
 
         weights ~ Dirichlet(alpha, ..., alpha),    x~ = weights_0 x + sum_k weights_k x[partner_k]
@@ -360,13 +453,14 @@ class DMixup:
         alpha: A finite number >= 0; 1 is uniform over the simplex, as in the authors' code. 0 mixes nothing.
         per: `"example"` for weights each, `"batch"` for one set of weights, as in the authors' code.
         pairing: As for `Mixup`; every partner is drawn independently.
+        probability: As for `Mixup`.
 
     Raises:
         ValueError: If an argument is out of its range.
 
     Example:
 
-    >>> draw = DMixup(partners=4).draw(size=8, seed=1)
+    >>> draw = DMixup(partners=4).draw(Batch(size=8), seed=1)
     >>> tuple(draw.weight.shape), tuple(draw.partner.shape)
     ((8, 5), (8, 4))
 
@@ -376,35 +470,24 @@ class DMixup:
 
     partners: int = 2
     alpha: float = 1.0
-    per: str = "example"
-    pairing: str | Callable = "shuffle"
-
-    cuts = False  # images are averaged
 
     def __post_init__(self):
-        _check(self)
-        if not isinstance(self.partners, int) or isinstance(self.partners, bool) or self.partners < 1:
-            raise ValueError(f"`partners` should be a positive integer. Received: partners={self.partners!r}.")
-        if not is_number(self.alpha):
-            raise ValueError(f"`alpha` should be a finite number >= 0. Received: alpha={self.alpha!r}.")
+        super().__post_init__()
+        checks.integer("partners", self.partners)
+        checks.number("alpha", self.alpha, least=0)
 
-    @property
-    def mixes(self):
-        """Whether this method ever changes a batch."""
-        return self.alpha > 0
-
-    def draw(self, size, seed, targets=None, image_size=None):
+    def draw(self, batch: Batch, seed: Any) -> Draw:
         """Draw weights and partners; arguments and result as for `Mixup.draw`."""
-        ops = tables.of(seed, size)
-        for_weights, *for_partners = ops.split(seed, 1 + self.partners)
-        weight = weights.dirichlet(_count(self, size), 1 + self.partners, self.alpha, for_weights)
-        weight = weight * ops.ones((size, 1))
-        partner = ops.stack([_partner(self, size, stream, targets) for stream in for_partners], axis=1)
-        return Draw(weight, partner)
+        ops = tables.of(seed, batch.size)
+        for_weights, *for_partners, for_coin = ops.split(seed, 2 + self.partners)
+        weight = weights.dirichlet(self.count(batch), 1 + self.partners, self.alpha, for_weights)
+        alone = ops.convert([[1.0] + [0.0] * self.partners])
+        weight = self.only_some(weight, alone, batch, for_coin) * ops.ones((batch.size, 1))
+        return Draw(weight, ops.stack([self.partner(batch, stream) for stream in for_partners], axis=1))
 
 
-@method
-class RegMixup:
+@dataclasses.dataclass(frozen=True)
+class RegMixup(Method):
     """RegMixup: train on the clean batch and on a mixed one together.
 
         L = CE(f(x), y) + eta * CE(f(x~), y~),    weight ~ Beta(alpha, alpha)
@@ -417,13 +500,14 @@ class RegMixup:
         eta: Weight of the mixed part, > 0.
         per: As for `Mixup`; the authors draw one weight per batch.
         pairing: As for `Mixup`.
+        probability: As for `Mixup`.
 
     Raises:
         ValueError: If an argument is out of its range.
 
     Example:
 
-    >>> draw = RegMixup().draw(size=8, seed=1)
+    >>> draw = RegMixup().draw(Batch(size=8), seed=1)
     >>> tuple(draw.weight.shape)
     (16,)
 
@@ -433,26 +517,19 @@ class RegMixup:
 
     alpha: Any = 20.0
     eta: float = 1.0
-    per: str = "example"
-    pairing: str | Callable = "shuffle"
 
-    cuts = False  # images are averaged
+    mixes = True
+    keeps_rows = False  # it doubles them
 
     def __post_init__(self):
-        _check(self)
-        if not is_number(self.eta) or not 0 < self.eta < float("inf"):
-            raise ValueError(f"`eta` should be a finite number > 0. Received: eta={self.eta!r}.")
+        super().__post_init__()
+        checks.number("eta", self.eta, above=0)
 
-    @property
-    def mixes(self):
-        """Whether this method ever changes a batch; it always doubles it."""
-        return True
-
-    def draw(self, size, seed, targets=None, image_size=None):
+    def draw(self, batch: Batch, seed: Any) -> Draw:
         """Draw as mixup does, and put the clean batch before it; arguments and result as for `Mixup.draw`."""
-        mixed = Mixup(self.alpha, self.per, self.pairing).draw(size, seed, targets)
-        ops = tables.of(seed, size)
-        clean, rows = ops.ones((size,)), ops.arange(size)
+        mixed = draw_mixup(self, batch, seed)
+        ops = tables.of(seed, batch.size)
+        clean, rows = ops.ones((batch.size,)), ops.arange(batch.size)
         return Draw(
             weight=ops.concat([clean, mixed.weight]),
             partner=ops.concat([rows, mixed.partner]),
@@ -461,17 +538,21 @@ class RegMixup:
         )
 
 
-@method
-class Choice:
+@dataclasses.dataclass(frozen=True)
+class Choice(Method):
     """One of several methods, chosen at random for each batch or each example.
 
     `Choice((Mixup(0.8), CutMix(1.0)))` is timm's setting for DeiT: `mixup_alpha=0.8, cutmix_alpha=1.0,
-    switch_prob=0.5`.
+    switch_prob=0.5`. A choice of one, `Choice((Mixup(0.2),), probability=0.5)`, tosses one coin for the batch and
+    draws weights for each example.
 
     Args:
-        methods: Two or more of `Mixup`, `CutMix`, `ResizeMix`, `FMix`, `Remix`.
+        methods: One or more methods, of those that keep the number of rows and need no network.
         probabilities: The chance of each, adding up to 1; None for equal chances.
         per: `"batch"` chooses one method for the whole batch, `"example"` one for each example.
+        pairing: As for `Mixup`, for all methods alike; None leaves each its own.
+        probability: Chance in [0, 1] that the batch (or, with `per="example"`, an example) is mixed at all, whichever
+            the method; each has its own besides.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -479,24 +560,33 @@ class Choice:
     Example:
 
     >>> method = Choice((Mixup(0.8), CutMix(1.0)), probabilities=(0.25, 0.75))
-    >>> draw = method.draw(size=8, seed=1, image_size=(32, 32))
-    >>> tuple(draw.weight.shape), tuple(draw.region.shape)
-    ((8,), (8, 32, 32))
+    >>> draw = method.draw(Batch(size=8, image_size=(32, 32)), seed=1)
+    >>> tuple(draw.weight.shape), tuple(draw.box.shape)
+    ((8,), (8, 4))
     """
 
     methods: tuple = ()
     probabilities: tuple | None = None
-    per: str = "batch"
+    per: str = dataclasses.field(default="batch", kw_only=True)
+    pairing: str | Callable | None = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self):
-        _check(self)
-        kinds = (Mixup, CutMix, ResizeMix, FMix, Remix)
-        if len(self.methods) < 2 or not all(isinstance(m, kinds) for m in self.methods):
-            names = ", ".join(kind.__name__ for kind in kinds)
-            raise ValueError(f"`methods` should be two or more of {names}. Received: methods={self.methods!r}.")
-        object.__setattr__(self, "methods", tuple(self.methods))
-        if self.probabilities is not None:
-            object.__setattr__(self, "probabilities", tuple(self.probabilities))
+        super().__post_init__()
+        several = isinstance(self.methods, tuple) and self.methods
+        if not several or not all(isinstance(m, Method) for m in self.methods):
+            raise ValueError(
+                "`methods` should be a tuple of methods, like `(Mixup(0.8), CutMix(1.0))`. "
+                f"Received: methods={self.methods!r}."
+            )
+        unfit = [m for m in self.methods if m.needs_network or not m.keeps_rows]
+        if unfit:
+            raise ValueError(
+                "`methods` should be methods that need no network and keep the number of rows, as all but "
+                f"`ManifoldMixup`, `MixupE` and `RegMixup` do. Received: {unfit[0]!r}."
+            )
+        if self.pairing is not None:
+            methods = tuple(dataclasses.replace(m, pairing=self.pairing) for m in self.methods)
+            object.__setattr__(self, "methods", methods)
         chances = self.probabilities
         if chances is not None and (
             len(chances) != len(self.methods)
@@ -510,47 +600,102 @@ class Choice:
 
     @property
     def cuts(self):
-        """Whether images are only ever cut, never averaged, so that class ids in masks stay class ids."""
-        return all(m.cuts for m in self.methods)
+        """Whether some images are cut."""
+        return any(m.cuts for m in self.methods)
+
+    @property
+    def averages(self):
+        """Whether some examples are averaged, so that class ids have to become rows."""
+        return any(m.averages for m in self.methods)
 
     @property
     def mixes(self):
         """Whether this method ever changes a batch."""
-        return any(m.mixes for m in self.methods)
+        return super().mixes and any(m.mixes for m in self.methods)
 
-    def draw(self, size, seed, targets=None, image_size=None):
+    def draw(self, batch: Batch, seed: Any) -> Draw:
         """Draw by each method and choose; arguments and result as for `Mixup.draw`."""
-        ops = tables.of(seed, size)
-        for_choice, *streams = ops.split(seed, 1 + len(self.methods))
-        draws = [m.draw(size, stream, targets, image_size) for m, stream in zip(self.methods, streams, strict=True)]
-        if any(draw.region is not None for draw in draws):
-            everywhere = ops.arange(1)[:, None, None] == 0
-            draws = [d if d.region is not None else d._replace(region=everywhere) for d in draws]
-        if any(draw.window is not None for draw in draws):
-            whole = ops.stack([0, 0, *image_size])[None]
-            draws = [d if d.window is not None else d._replace(window=whole) for d in draws]
-        draws = [d._replace(target_weight=d.for_targets.weight) for d in draws]
-
-        uniform = ops.uniform((_count(self, size),), for_choice)
+        ops = tables.of(seed, batch.size)
+        for_choice, for_coin, *streams = ops.split(seed, 2 + len(self.methods))
+        draws = _alike([m.draw(batch, stream) for m, stream in zip(self.methods, streams, strict=True)], batch)
+        uniform = ops.uniform((self.count(batch),), for_choice)
         chances = self.probabilities or (1 / len(draws),) * len(draws)
         chosen, below = draws[-1], 1.0
         for draw, chance in zip(draws[-2::-1], chances[:0:-1], strict=True):
             below -= chance
             chosen = _choose(uniform < below, draw, chosen)
-        return chosen
+        if is_number(self.probability) and self.probability == 1:
+            return chosen
+        mixed = self.only_some(ops.ones((self.count(batch),)), 0.0, batch, for_coin) > 0.0
+        nothing = _alike([Draw(ops.ones((batch.size,)), _first_partner(chosen)), chosen], batch)[0]
+        return _choose(mixed, chosen, nothing)
+
+
+def _alike(draws, batch):
+    """Draws with the same fields and shapes: those that one of them lacks say nothing in it."""
+    ops = tables.of(draws[0].weight)
+    several = max(d.partner.shape[1] if len(d.partner.shape) == 2 else 1 for d in draws)
+    if several > 1:
+        draws = [_with_partners(d, several) for d in draws]
+    size = batch.image_size
+    if any(d.region is not None for d in draws):
+        everywhere = ops.arange(1)[(slice(None),) + (None,) * len(size)] == 0
+        draws = [d if d.region is not None else d._replace(region=everywhere) for d in draws]
+    if any(d.box is not None for d in draws):
+        nowhere = ops.stack([0] * (2 * len(size)))[None]
+        draws = [d if d.box is not None else d._replace(box=nowhere) for d in draws]
+    if any(d.window is not None for d in draws):
+        whole = ops.stack([0] * len(size) + list(size))[None]
+        draws = [d if d.window is not None else d._replace(window=whole) for d in draws]
+    return [d._replace(target_weight=d.for_targets.weight) for d in draws]
+
+
+def _with_partners(draw, number):
+    """A draw in the form of several partners: those that it lacks are its first, with no share."""
+    ops = tables.of(draw.weight)
+
+    def shares(weight):
+        if weight is None:
+            return None
+        if len(weight.shape) == 1:
+            weight = ops.stack([weight, 1.0 - weight], axis=1)
+        lacking = number + 1 - weight.shape[1]
+        return ops.concat([weight, *[0.0 * weight[:, :1]] * lacking], axis=1) if lacking else weight
+
+    partner = draw.partner if len(draw.partner.shape) == 2 else draw.partner[:, None]
+    partner = ops.concat([partner, *[partner[:, :1]] * (number - partner.shape[1])], axis=1)
+    return draw._replace(weight=shares(draw.weight), target_weight=shares(draw.target_weight), partner=partner)
+
+
+def _first_partner(draw):
+    """The first partner of each row."""
+    return draw.partner if len(draw.partner.shape) == 1 else draw.partner[:, 0]
 
 
 def check_method(method):
     """Raise a `ValueError` unless this is a method that needs no network."""
-    if isinstance(method, type) or not callable(getattr(method, "draw", None)) or weights.is_distribution(method):
-        raise ValueError(
-            f"`method` should be an object that draws, like `Mixup(0.2)` or `CutMix()`. Received: method={method!r}."
-        )
-    if getattr(method, "needs_network", False):
+    as_method(method)
+    if method.needs_network:
         raise ValueError(
             f"`{type(method).__name__}` needs the network. Use it with `MixupModel(network, method)`. "
             f"Received: method={method!r}."
         )
+
+
+def as_method(method):
+    """The method that was given, once it is sure that it is one.
+
+    Raises:
+        ValueError: If it is anything else, a class in place of an object among it.
+    """
+    if isinstance(method, type) and issubclass(method, Method):
+        raise ValueError(f"`method` should be an object, not a class: `{method.__name__}()`. Received: {method!r}.")
+    if not isinstance(method, Method):
+        raise ValueError(
+            "`method` should be a `keras_mixup.Method`, like `Mixup(0.2)` or `CutMix()`; for one of your own, derive "
+            f"it from `Method`. Received: method={method!r}."
+        )
+    return method
 
 
 def adjustables(method):
@@ -575,54 +720,18 @@ def _choose(condition, a, b):
     return Draw(*map(field, a, b))
 
 
-def _cut(self, size, box, image_size, partner):
+def _paste(method, batch, box, for_partner):
     """The draw that puts the partner into a box: the original stands outside it."""
-    ops = tables.of(box)
-    share = _for_all(self, regions.share_outside(box, image_size), size)
-    return Draw(ops.ones((size,)), partner, target_weight=share, region=regions.outside(box, image_size))
+    share = method.for_all(regions.share_outside(box, batch.image_size), batch)
+    weight = tables.of(box).ones((batch.size,))
+    return Draw(weight, method.partner(batch, for_partner), target_weight=share, box=box)
 
 
-def _coin(self, size, seed):
-    """Whether to mix at all: true with the method's probability, for each example or for the batch."""
-    ops = tables.of(seed, size)
-    probability = self.probability.read(ops) if isinstance(self.probability, Adjustable) else self.probability
-    return ops.uniform((_count(self, size),), seed) < probability
-
-
-def _partner(self, size, seed, targets):
-    return pairings.rule(self.pairing)(size, seed, targets)
-
-
-def _count(self, size):
-    return size if self.per == "example" else 1
-
-
-def _for_all(self, values, size):
-    """One number per batch repeated for each example; numbers per example as they are."""
-    return values if self.per == "example" else values * tables.of(values).ones((size,))
-
-
-def _need_images(self, image_size):
-    if image_size is None:
+def _size_of_images(method, batch):
+    """Height and width of the images, or the length of the series, that a method cuts."""
+    if batch.image_size is None:
         raise ValueError(
-            f"`{type(self).__name__}` cuts images. Received: features that are not images of shape "
-            "`(batch, height, width, channels)`, all of one size. Use `Mixup` for other data."
+            f"`{type(method).__name__}` cuts images. Received: a batch of which no size of images is known. Give "
+            "`Batch(size, image_size=(height, width))`; or use `Mixup` for other data."
         )
-
-
-def is_number(value):
-    """Whether a value is a real number and not a truth value."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def _check(self):
-    """The arguments that methods share."""
-    if hasattr(self, "alpha"):
-        weights.check_alpha(self.alpha)
-    if hasattr(self, "pairing"):
-        pairings.rule(self.pairing)
-    if self.per not in ("example", "batch"):
-        raise ValueError(f"`per` should be 'example' or 'batch'. Received: per={self.per!r}.")
-    probability = getattr(self, "probability", 1.0)
-    if not isinstance(probability, Adjustable) and not (is_number(probability) and 0 <= probability <= 1):
-        raise ValueError(f"`probability` should be a number between 0 and 1. Received: probability={probability!r}.")
+    return batch.image_size

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_mixup import ops as tables
+from keras_mixup import regions
 
 
 class Draw(NamedTuple):
@@ -27,9 +28,11 @@ class Draw(NamedTuple):
         partner: Integer tensor of shape `(batch,)` or `(batch, partners)`: the row of the example that is mixed in.
         target_weight: The share of the original in the targets, `(batch,)`; None if it is `weight`.
         region: Boolean tensor of shape `(batch, height, width)` or `(1, height, width)`, for images: where it is True
-            the two images are mixed by `weight`; elsewhere the result is the partner. None: True everywhere.
-        window: Integer tensor of shape `(batch, 4)` or `(1, 4)` of rows (top, left, bottom, right): the partner image
-            is shrunk into that window before it is mixed in. None: not shrunk.
+            the two images are mixed by `weight`; elsewhere the result is the partner. `(batch, length)` for what is cut
+            along one axis. None: True everywhere.
+        box: Integer tensor of shape `(batch, 4)` or `(1, 4)` of rows (top, left, bottom, right), `(batch, 2)` for what
+            is cut along one axis: inside it the result is the partner. None: no box.
+        window: As `box`: the partner image is shrunk into that window before it is mixed in. None: not shrunk.
         original: Integer tensor of shape `(rows,)`: the row of the original example. None: 0, 1, 2, ...
         importance: Float32 tensor of shape `(rows,)`: sample weights that the method asks for. None: no opinion.
 
@@ -41,9 +44,15 @@ class Draw(NamedTuple):
     partner: Any
     target_weight: Any = None
     region: Any = None
+    box: Any = None
     window: Any = None
     original: Any = None
     importance: Any = None
+
+    @property
+    def cuts(self):
+        """Whether images are cut by this draw."""
+        return self.region is not None or self.box is not None
 
     @property
     def for_targets(self):
@@ -51,14 +60,20 @@ class Draw(NamedTuple):
         weight = self.weight if self.target_weight is None else self.target_weight
         return Draw(weight, self.partner, original=self.original)
 
+    @property
+    def for_maps(self):
+        """The draw that targets of the images' height and width follow: cut where the images are."""
+        return self if self.cuts else self.for_targets
+
 
 def mix(tree, draw):
     """Mix every tensor of a batch with its partners, all by the same draw.
 
         x~ = weight * x + (1 - weight) * x[partner]
 
-    With a region (CutMix), images follow it and it is the targets' share that `draw.for_targets` holds: mix those with
-    `mix(targets, draw.for_targets)`. For mixup it is the same draw.
+    With a box or a region (CutMix), images follow it and it is the targets' share that `draw.for_targets` holds: mix
+    those with `mix(targets, draw.for_targets)`. For mixup it is the same draw. Height and width are where
+    `keras.config.image_data_format()` says.
 
     A row of weight 1 is returned bit for bit, one of weight 0 is its partner bit for bit, and what the other side holds
     there (NaN, infinity) does not matter. (Float32 numbers below 2.4e-38, whose half may be flushed to zero, excepted.)
@@ -104,17 +119,35 @@ def mix(tree, draw):
     return keras.tree.map_structure(mix_leaf, tree)
 
 
-def blend(x, draw, dtype):
-    """Mix one numeric tensor and return it in `dtype`; compiled into one pass by XLA where that is faster."""
+def blend(x, draw, dtype, axes=None):
+    """Mix one numeric tensor and return it in `dtype`; compiled into one pass by XLA where that is faster.
+
+    Args:
+        x: Tensor of shape `(batch, ...)`.
+        draw: A `Draw` for that batch.
+        dtype: Name of a dtype.
+        axes: The axes that a cut follows, each with the number of places that one place of the box or region is long;
+            None for height and width (or, where the draw has one side, the first axis after the batch), one to one.
+
+    Returns:
+        A tensor of the same shape.
+    """
     ops = tables.of(x, draw.weight, draw.partner)
     weight, partner = ops.cast(draw.weight, "float32"), ops.cast(draw.partner, "int32")
     original = ops.arange(ops.shape(x)[0]) if draw.original is None else ops.cast(draw.original, "int32")
+    if draw.cuts:
+        axes = axes or tuple((axis, 1) for axis in ((1,) if _sides(draw) == 1 else image_axes(x)))
+        cut = (draw.region, draw.box, draw.window)
+        return ops.compiled(_cut, x)(x, weight, original, partner, *cut, axes, dtype)
     if len(partner.shape) == 2:
         return ops.compiled(_weighted_sum, x)(x, weight, original, partner, dtype)
-    if draw.region is not None:
-        return ops.compiled(_mix_inside, x)(x, weight, original, partner, draw.region, draw.window, dtype)
     original, partner, weight = _exact_at_ends(weight, original, partner)
     return ops.compiled(_mix, x)(x, weight, original, partner, dtype)
+
+
+def _sides(draw):
+    """Along how many axes a draw cuts."""
+    return len(draw.region.shape) - 1 if draw.box is None else draw.box.shape[1] // 2
 
 
 def _exact_at_ends(weight, original, partner):
@@ -152,19 +185,27 @@ def _weighted_sum(x, weights, original, partners, dtype):
     return ops.cast(total, dtype)
 
 
-def _mix_inside(x, weight, original, partner, region, window, dtype):
-    """Images: inside the region the two are mixed, outside it stands the partner, shrunk into its window if any."""
+def _cut(x, weight, original, partner, region, box, window, axes, dtype):
+    """The two mixed by weight; the partner alone, shrunk into its window if any, in the box and outside the region."""
     ops = tables.of(x)
-    this, other = ops.take(x, original), ops.take(x, partner)
+    precision, lengths = _precision(x, dtype), [ops.shape(x)[axis] for axis, _ in axes]
+    several = len(partner.shape) == 2
+    this, other = ops.take(x, original), ops.take(x, partner[:, 0] if several else partner)
     if window is not None:
-        other = shrink(other, window, nearest=_precision(x, dtype) is None)
-    region = _at_pixels(region, x)
-    if _precision(x, dtype) is None:  # class ids are cut, never averaged
-        return ops.where(region, this, other)
-    weight = _per_row(ops.cast(weight, _precision(x, dtype)), x)
-    this, other = (ops.cast(image, _precision(x, dtype)) for image in (this, other))
-    mixed = ops.where(weight == 1.0, this, ops.where(weight == 0.0, other, weight * this + (1.0 - weight) * other))
-    return ops.cast(ops.where(region, mixed, other), dtype)
+        other = shrink(other, window, axes, nearest=precision is None)
+    if precision is None:  # class ids are cut, never averaged
+        mixed = this
+    elif several:
+        other, mixed = ops.cast(other, precision), _weighted_sum(x, weight, original, partner, precision)
+    else:
+        weight = _per_row(ops.cast(weight, precision), x)
+        this, other = ops.cast(this, precision), ops.cast(other, precision)
+        mixed = ops.where(weight == 1.0, this, ops.where(weight == 0.0, other, weight * this + (1.0 - weight) * other))
+    if region is not None:
+        mixed = ops.where(_at_places(region, x, axes), mixed, other)
+    if box is not None:
+        mixed = ops.where(regions.inside(box, lengths, axes, len(x.shape)), other, mixed)
+    return ops.cast(mixed, dtype)
 
 
 def unite(mask, draw):
@@ -186,33 +227,37 @@ def unite(mask, draw):
     """
     ops = tables.of(mask, draw.weight, draw.partner)
     mask = ops.convert(mask)
-    weight, partner = draw.weight, draw.partner
+    partner, shares = draw.partner, [draw.weight, draw.for_targets.weight]
     if len(partner.shape) == 1:
-        weight, partner = ops.stack([weight, 1.0 - weight], axis=1), partner[:, None]
+        shares, partner = [ops.stack([weight, 1.0 - weight], axis=1) for weight in shares], partner[:, None]
+    # Where the features are mixed inside the network, it is the targets' weight that says who has a share.
+    share = ops.maximum(*shares)
     original = ops.arange(ops.shape(mask)[0]) if draw.original is None else draw.original
     union = 0
     for k, rows in enumerate([original, *(partner[:, k] for k in range(partner.shape[1]))]):
-        counts = _per_row(weight[:, k] > 0.0, mask)
+        counts = _per_row(share[:, k] > 0.0, mask)
         union = ops.maximum(union, ops.where(counts, ops.cast(ops.take(mask, rows), "int32"), 0))
     return ops.cast(union, keras.backend.standardize_dtype(mask.dtype))
 
 
-def shrink(images, window, nearest=False):
+def shrink(images, window, axes=None, nearest=False):
     """Shrink each image into its window; outside the window the border pixel is repeated.
 
     Args:
         images: Tensor of shape `(batch, ..., height, width, channels)` or `(batch, height, width)`.
         window: Integer tensor of shape `(batch, 4)` or `(1, 4)`: top, left, bottom, right.
+        axes: As for `blend`.
         nearest: If True take the nearest pixel (for class ids), if False interpolate linearly.
 
     Returns:
         A tensor of the same shape; of the same dtype if `nearest`, else floats.
     """
     ops = tables.of(images)
+    axes = axes or tuple((axis, 1) for axis in image_axes(images))
     images = images if nearest else ops.cast(images, _precision(images, "float32"))
     window = ops.cast(window, "float32") + ops.zeros((ops.shape(images)[0], 1))
-    for side, axis in enumerate(image_axes(images)):
-        first, last = (ops.reshape(window[:, k], (-1, 1)) for k in (side, side + 2))
+    for side, (axis, factor) in enumerate(axes):
+        first, last = (ops.reshape(window[:, k], (-1, 1)) * factor for k in (side, side + len(axes)))
         length = ops.shape(images)[axis]
         position = ops.cast(ops.arange(length), "float32")[None, :]
         scale = ops.cast(length, "float32") / ops.maximum(last - first, 1.0)
@@ -232,19 +277,21 @@ def shrink(images, window, nearest=False):
     return images
 
 
-def image_axes(x):
+def image_axes(x, data_format=None):
     """Which axes of a batch are height and width: the two after the batch for rank 3, else by the image data format."""
     rank = len(x.shape)
-    if rank == 3 or keras.config.image_data_format() == "channels_first":
+    if rank == 3 or (data_format or keras.config.image_data_format()) == "channels_first":
         return rank - 2, rank - 1
     return rank - 3, rank - 2
 
 
-def _at_pixels(region, x):
+def _at_places(region, x, axes):
+    """A region in a shape that broadcasts against a tensor, each of its places as long as the axes say."""
     ops = tables.of(x)
     shape = [1] * len(x.shape)
     shape[0] = -1
-    for axis in image_axes(x):
+    for side, (axis, factor) in enumerate(axes):
+        region = ops.repeat(region, factor, side + 1) if factor > 1 else region
         shape[axis] = ops.shape(x)[axis]
     return ops.reshape(region, shape)
 

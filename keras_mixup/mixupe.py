@@ -9,13 +9,16 @@
 evaluated on the clean batch.
 """
 
-from collections.abc import Callable
+import dataclasses
 from typing import Any, NamedTuple
 
 import keras
 
+from keras_mixup import checks
+from keras_mixup.batch import Batch
 from keras_mixup.gradients import gradient
-from keras_mixup.methods import Mixup, is_number, method
+from keras_mixup.methods import Method, draw_mixup
+from keras_mixup.mixing import Draw
 
 
 class Variant(NamedTuple):
@@ -38,8 +41,8 @@ VARIANTS = {
 }
 
 
-@method
-class MixupE:
+@dataclasses.dataclass(frozen=True)
+class MixupE(Method):
     """MixupE for `MixupModel`: mixup whose directional derivatives are penalised explicitly.
 
         L = s (L_mix + eta R),    R = alpha / (2 alpha + 1) * mean_i |q^(x_i)|
@@ -67,6 +70,7 @@ class MixupE:
             the cost of mixup instead of 2); batch normalisation then sees both together.
         per: As for `Mixup`; the paper draws one weight per batch.
         pairing: As for `Mixup`.
+        probability: As for `Mixup`.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -87,21 +91,17 @@ class MixupE:
     threshold: float = 1.0
     x_mean: Any = 0.0
     one_pass: bool = False
-    per: str = "batch"
-    pairing: str | Callable = "shuffle"
+    per: str = dataclasses.field(default="batch", kw_only=True)
 
-    cuts = False
     needs_network = True
-    mixes = True
+    mixes = True  # its penalty remains where nothing is mixed
+    term = "directional"
 
     def __post_init__(self):
-        Mixup(self.alpha, self.per, self.pairing)
-        if not is_number(self.alpha) or self.alpha == 0:
-            raise ValueError(f"`alpha` should be a finite number > 0. Received: alpha={self.alpha!r}.")
-        if not is_number(self.eta) or not 0 <= self.eta < float("inf"):
-            raise ValueError(f"`eta` should be a finite number >= 0. Received: eta={self.eta!r}.")
-        if self.variant not in VARIANTS:
-            raise ValueError(f"`variant` should be one of {list(VARIANTS)}. Received: variant={self.variant!r}.")
+        super().__post_init__()
+        checks.number("alpha", self.alpha, above=0)
+        checks.number("eta", self.eta, least=0)
+        checks.one_of("variant", self.variant, VARIANTS)
         if self.one_pass and VARIANTS[self.variant].exact:
             raise ValueError(
                 f"`one_pass=True` goes with the variants of q^, not with {self.variant!r}, which differentiates the "
@@ -113,9 +113,47 @@ class MixupE:
         """The mean share of the partner under the law that the derivation uses, alpha / (2 alpha + 1)."""
         return self.alpha / (2.0 * self.alpha + 1.0)
 
-    def draw(self, size, seed, targets=None, image_size=None):
+    @property
+    def clean(self):
+        """How clean examples go through the network: on their own, or in one batch with the mixed ones."""
+        return "together" if self.one_pass else "apart"
+
+    def check_model(self, at, pairs):
+        """The penalty needs target rows and, in the exact variants, the input."""
+        if pairs:
+            raise ValueError("`MixupE` needs target rows. Received: pairs=True. Give `num_classes=...` instead.")
+        if at is not None and VARIANTS[self.variant].exact:
+            raise ValueError(
+                "The exact variants of `MixupE` differentiate at the input. Leave out `at`, or use variant='paper'. "
+                f"Received: at={at!r}, variant={self.variant!r}."
+            )
+
+    def draw(self, batch: Batch, seed: Any) -> Draw:
         """Draw as mixup does."""
-        return Mixup(self.alpha, self.per, self.pairing).draw(size, seed, targets)
+        return draw_mixup(self, batch, seed)
+
+    def value(self, model, x, y, logits, training):
+        """The term R of the loss, for clean examples in a model.
+
+        Args:
+            model: The `MixupModel`.
+            x: The clean features.
+            y: Their target rows.
+            logits: What the model returns for them; None if it still has to be called.
+            training: Whether the model is called in training mode.
+
+        Returns:
+            A float32 scalar.
+        """
+        if VARIANTS[self.variant].exact:
+            return self.penalty(y, None, exact_derivative(model.network, x, y, self.x_mean, training))
+        return self.penalty(y, model(x, training=training) if logits is None else logits)
+
+    def loss(self, loss, value):
+        """L from L_mix and the value of R."""
+        total = loss + self.eta * keras.ops.cast(value, loss.dtype)
+        size = keras.ops.abs(loss) / keras.ops.maximum(keras.ops.abs(total), 1e-12)
+        return keras.ops.stop_gradient(size) * total
 
     def penalty(self, y, logits, q=None):
         """R for a clean batch.

@@ -4,12 +4,10 @@ import contextlib
 
 import keras
 
-from keras_mixup import batch as batches
-from keras_mixup import weights
+from keras_mixup import checks, weights
+from keras_mixup.batch import Layout, mix_batch
 from keras_mixup.hidden import HiddenDraws, mix_inside
-from keras_mixup.manifold import ManifoldMixup
-from keras_mixup.methods import Mixup, adjustables
-from keras_mixup.mixupe import VARIANTS, MixupE, exact_derivative
+from keras_mixup.methods import Mixup, adjustables, as_method
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup")
@@ -40,10 +38,12 @@ class MixupModel(keras.Model):
         at: The name of the layer whose output is mixed, as in `layer.name`, wherever it is nested; None for the input.
             It returns a row for each example. Not for methods that cut images. In `MixupE(one_pass=True)` mixed and
             clean rows go on from there in one batch of twice the size.
-        num_classes: Number of classes of integer targets; they are trained, and evaluated, as float32 one-hot rows.
+        num_classes: Number of classes of targets that are class ids, an int or a dict by target; they are trained, and
+            evaluated, as float32 one-hot rows.
             Ids outside of `[0, num_classes)` are an error or, in a compiled step, which cannot raise, turn the loss
             into NaN. Leave it out for targets that are floats already.
         pairs: If True, integer targets are mixed in pair form, for many classes; compile with `PairLoss`.
+        roles, data_format, axes, box_format, min_area: As for `MixLayer`.
         seed: An int for the same draws in every run; None for fresh ones.
         **kwargs: `name`, `dtype` and the other arguments of `keras.Model`.
 
@@ -72,49 +72,50 @@ class MixupModel(keras.Model):
         mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 2.
     """
 
-    def __init__(self, network, method=0.2, *, at=None, num_classes=None, pairs=False, seed=None, **kwargs):
+    def __init__(
+        self,
+        network,
+        method=0.2,
+        *,
+        at=None,
+        num_classes=None,
+        pairs=False,
+        roles=None,
+        data_format=None,
+        axes=None,
+        box_format=None,
+        min_area=0.1,
+        seed=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if not isinstance(network, keras.layers.Layer):
             raise ValueError(f"`network` should be a Keras model or layer. Received: network={network!r}.")
-        batches.check_num_classes(num_classes)
+        self.layout = Layout(
+            num_classes=num_classes,
+            pairs=pairs,
+            roles=roles,
+            data_format=data_format,
+            axes=axes,
+            box_format=box_format,
+            min_area=min_area,
+        )
+        if checks.is_number(method) or weights.is_distribution(method) or weights.is_adjustable(method):
+            method = Mixup(method)
+        if at is not None and not isinstance(at, str):
+            raise ValueError(f"`at` should be the name of a layer, as in `layer.name`. Received: at={at!r}.")
         self.network = network
-        self.method = method if hasattr(method, "draw") and not weights.is_distribution(method) else Mixup(method)
+        self.method = as_method(method)
+        self.method.check_model(at, pairs)
         self.at = at
-        self.num_classes = num_classes
-        self.pairs = pairs
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         # Compiled steps see changes of a variable only if the model tracks it.
         self._adjustables = [adjustable.variable for adjustable in adjustables(self.method)]
-        hidden = HiddenDraws(self.method, self._places())
+        hidden = HiddenDraws(self.method, self.method.places if at is None else (at,))
         self._step = _Step(hidden)
         mix_inside(network, hidden, "layers" if at is None else "at")
-        if isinstance(self.method, MixupE):
-            if pairs:
-                raise ValueError("`MixupE` needs target rows. Received: pairs=True. Give `num_classes=...` instead.")
-            self.directional_tracker = keras.metrics.Mean(name="directional")
-
-    def _places(self):
-        """Where this model mixes: names of layers, and None for the input."""
-        if isinstance(self.method, ManifoldMixup):
-            if self.at is not None:
-                raise ValueError(f"`ManifoldMixup` names its layers itself. Received also: at={self.at!r}.")
-            return self.method.places
-        if self.at is None:
-            return (None,)
-        if not isinstance(self.at, str):
-            raise ValueError(f"`at` should be the name of a layer, as in `layer.name`. Received: at={self.at!r}.")
-        if any(method.cuts for method in (self.method, *getattr(self.method, "methods", ()))):
-            raise ValueError(
-                "What a layer returns is averaged, not cut: use a method like `Mixup`, or leave out `at`. "
-                f"Received: at={self.at!r}, method={self.method!r}."
-            )
-        if isinstance(self.method, MixupE) and VARIANTS[self.method.variant].exact:
-            raise ValueError(
-                "The exact variants of `MixupE` differentiate at the input. Leave out `at`, or use variant='paper'. "
-                f"Received: at={self.at!r}, variant={self.method.variant!r}."
-            )
-        return (self.at,)
+        self.term_tracker = keras.metrics.Mean(name=self.method.term) if self.method.term else None
 
     def call(self, inputs, training=None):
         # Handed on by hand: under JAX the trainer calls this method directly, without Keras' call context.
@@ -137,53 +138,48 @@ class MixupModel(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         y_pred, clean_logits = self._step.split(y_pred)
-        loss = super().compute_loss(x, self._rows(y), y_pred, sample_weight, training)
-        if not isinstance(self.method, MixupE):
+        y = self._rows(x, y)
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        if self.method.term is None:
             return loss
-        if self._step.clean is None:  # evaluation: the loss is the loss, the penalty only reported
-            self.directional_tracker.update_state(self._penalty(x, self._rows(y), y_pred, training=False))
+        self._step.hidden.forget()  # clean examples go through the network unmixed
+        if self._step.clean is None:  # evaluation: the loss is the loss, the term only reported
+            self.term_tracker.update_state(self.method.value(self, x, y, y_pred, training=False))
             return loss
-        penalty = self._penalty(*self._step.clean, clean_logits, training=True)
-        self.directional_tracker.update_state(penalty)
-        total = loss + self.method.eta * keras.ops.cast(penalty, loss.dtype)
-        size = keras.ops.abs(loss) / keras.ops.maximum(keras.ops.abs(total), 1e-12)
-        return keras.ops.stop_gradient(size) * total
+        value = self.method.value(self, *self._step.clean, clean_logits, training=True)
+        self.term_tracker.update_state(value)
+        return self.method.loss(loss, value)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         y_pred, _ = self._step.split(y_pred)
-        return super().compute_metrics(x, self._rows(y), y_pred, sample_weight)
-
-    def _penalty(self, x, y, logits, training):
-        """MixupE's R on clean examples; `logits` None if they still have to be computed."""
-        self._step.hidden.forget()  # clean examples go through the network unmixed
-        q = None
-        if VARIANTS[self.method.variant].exact:
-            q = exact_derivative(self.network, x, y, self.method.x_mean, training)
-        elif logits is None:
-            logits = self(x, training=training)
-        return self.method.penalty(y, logits, q)
+        return super().compute_metrics(x, self._rows(x, y), y_pred, sample_weight)
 
     def _mix(self, data):
-        data = tuple(data) if isinstance(data, list) else data  # torch's data loaders collate tuples into lists
         method, hidden = self.method, self._step.hidden
-        options = {"num_classes": self.num_classes, "inputs": None in hidden.places}
-        mixed = batches.mix_batch(
-            data, hidden, self.seed_generator, pairs=self.pairs, dtype=self.compute_dtype, **options
-        )
-        if isinstance(method, MixupE):
-            x, y = batches.mix_batch(data[:2], method, None, training=False, **options)
-            self._step.clean = (x, y)
-            if method.one_pass:
-                self._step.rows = keras.ops.shape(y)[0]
-                if self.at is None:
-                    both = keras.tree.map_structure(lambda *pair: keras.ops.concatenate(pair), mixed[0], x)
-                    return (both, *mixed[1:])
-                hidden.add_clean(self.at)
+        mixed = self._as_mixed(data, hidden, self.seed_generator)
+        self._step.mixed = True
+        if method.clean:
+            self._step.clean = self._as_mixed(data[:2], method)
+        if method.clean == "together":
+            x, y = self._step.clean
+            self._step.rows = keras.ops.shape(y)[0]
+            if self.at is None:
+                both = keras.tree.map_structure(lambda *pair: keras.ops.concatenate(pair), mixed[0], x)
+                return (both, *mixed[1:])
+            hidden.add_clean(self.at)
         return mixed
 
-    def _rows(self, y):
-        """Class ids become one-hot rows wherever targets meet predictions; mixed targets are rows already."""
-        return y if self.num_classes is None or y is None else batches.targets_as_rows(y, self.num_classes)
+    def _as_mixed(self, data, method, seed=None):
+        """A batch mixed, or without a seed only in the form that it has when it is mixed."""
+        mixes_input = None in self._step.hidden.places
+        options = {"layout": self.layout, "dtype": self.compute_dtype, "inputs": mixes_input}
+        return mix_batch(data, method, seed, training=seed is not None, **options)
+
+    def _rows(self, x, y):
+        """Targets in the form that they have when they are mixed, wherever they meet predictions."""
+        if y is None or self._step.mixed or self.layout.num_classes is None:
+            return y
+        return self._as_mixed((x, y), self.method)[1]
 
     def save_own_variables(self, store):
         super().save_own_variables(store)
@@ -200,8 +196,7 @@ class MixupModel(keras.Model):
             "network": keras.saving.serialize_keras_object(self.network),
             "method": keras.saving.serialize_keras_object(self.method),
             "at": self.at,
-            "num_classes": self.num_classes,
-            "pairs": self.pairs,
+            **self.layout.get_config(),
             "seed": self.seed,
         }
 
@@ -209,7 +204,7 @@ class MixupModel(keras.Model):
     def from_config(cls, config):
         config = dict(config)
         network, method = (keras.saving.deserialize_keras_object(config.pop(k)) for k in ("network", "method"))
-        return cls(network, method, **config)
+        return cls(network, method, **Layout.options(config), **config)
 
 
 class _Step:
@@ -221,8 +216,9 @@ class _Step:
 
     def _forget(self):
         self.hidden.forget()
-        self.clean = None  # MixupE: the clean batch, x and target rows
-        self.rows = None  # MixupE in one pass: how many rows are mixed; the clean ones follow
+        self.mixed = False  # whether this step's batch has been mixed, and its targets have their form
+        self.clean = None  # for a method that looks at it: the clean batch, x and target rows
+        self.rows = None  # where both go through the network together: how many rows are mixed; the clean ones follow
 
     @contextlib.contextmanager
     def open(self):

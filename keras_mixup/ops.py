@@ -61,10 +61,12 @@ def _keras():
         shape[0], shape[axis] = -1, indices.shape[1]
         return ops.take_along_axis(x, ops.reshape(indices, shape), axis=axis)
 
+    def checked(values, good, message):
+        # A step that is compiled cannot raise, so what is not good ruins the loss: a row of zeros would not.
+        return ops.where(ops.all(good, axis=-1, keepdims=True), values, float("nan"))
+
     def one_hot(x, n):
-        # A step that is compiled cannot raise, so an id that is no class ruins the loss: a row of zeros would not.
-        rows = ops.one_hot(x, n, dtype="float32")
-        return ops.where(ops.any(rows, axis=-1, keepdims=True), rows, float("nan"))
+        return ops.one_hot(x, n, dtype="float32")
 
     def raw_seed(seed):
         return seed.next() if isinstance(seed, keras.random.SeedGenerator) else np.array([seed % 2**31, 0], "uint32")
@@ -76,6 +78,7 @@ def _keras():
         argmax=lambda x: ops.argmax(x, axis=-1),
         argsort=ops.argsort,
         cast=ops.cast,
+        checked=checked,
         compiled=lambda function, x: function,
         concat=lambda tensors, axis=0: ops.concatenate(tensors, axis=axis),
         convert=ops.convert_to_tensor,
@@ -92,6 +95,7 @@ def _keras():
         one_hot=one_hot,
         ones=lambda shape: ops.ones(shape, dtype="float32"),
         raw_seed=raw_seed,
+        repeat=lambda x, times, axis: ops.repeat(x, times, axis=axis),
         reshape=ops.reshape,
         searchsorted=lambda x, values, side: ops.cast(ops.searchsorted(x, values, side=side), "int32"),
         shape=ops.shape,
@@ -125,18 +129,14 @@ def _tensorflow():
         large = math.prod(example) * x.dtype.size >= COMPILE_FROM_BYTES
         return compile_once(function) if large else function
 
+    def checked(values, good, message):
+        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(good), [message])]):
+            values = tf.identity(values)
+        # XLA leaves the check out. There what is not good ruins the loss: a row of zeros would not.
+        return tf.where(tf.reduce_all(good, axis=-1, keepdims=True), values, math.nan)
+
     def one_hot(x, n):
-        x = tf.cast(x, tf.int64)  # not int32, in which 2**32 would be class 0
-        message = f"Integer labels should lie in [0, num_classes) = [0, {n})."
-        checks = [
-            tf.debugging.assert_non_negative(x, message),
-            tf.debugging.assert_less(x, tf.constant(n, tf.int64), message),
-        ]
-        with tf.control_dependencies([c for c in checks if c is not None]):
-            rows = tf.one_hot(x, n, dtype=tf.float32)
-        # XLA leaves the checks out. There an id that is no class ruins the loss: a row of zeros would not.
-        known = tf.logical_and(x >= 0, x < n)[..., None]
-        return tf.where(known, rows, math.nan)
+        return tf.one_hot(x, n, dtype=tf.float32)
 
     def raw_seed(seed):
         if isinstance(seed, keras.random.SeedGenerator):
@@ -160,6 +160,7 @@ def _tensorflow():
         argmax=lambda x: tf.argmax(x, axis=-1, output_type=tf.int32),
         argsort=lambda x: tf.argsort(x, stable=True),
         cast=tf.cast,
+        checked=checked,
         compiled=compiled,
         concat=lambda tensors, axis=0: tf.concat(tensors, axis=axis),
         convert=tf.convert_to_tensor,
@@ -176,6 +177,7 @@ def _tensorflow():
         one_hot=one_hot,
         ones=lambda shape: tf.ones(shape, dtype=tf.float32),
         raw_seed=raw_seed,
+        repeat=lambda x, times, axis: tf.repeat(x, times, axis=axis),
         reshape=tf.reshape,
         searchsorted=lambda x, values, side: tf.searchsorted(x, values, side=side),
         shape=shape,

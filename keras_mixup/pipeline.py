@@ -1,6 +1,6 @@
 """Mixing as a `tf.data` transformation, for `dataset.apply(...)`: reproducible, resumable, compiled."""
 
-from keras_mixup.batch import check_num_classes, mix_batch
+from keras_mixup.batch import Batch, Layout, mix_batch
 from keras_mixup.methods import Mixup, check_method
 from keras_mixup.mixing import Draw, mix
 from keras_mixup.pairing import LabelDistance
@@ -13,9 +13,11 @@ def mixup(
     pairing="shuffle",
     probability=1.0,
     num_classes=None,
+    roles=None,
     seed=None,
     num_parallel_calls=None,
     input_context=None,
+    **options,
 ):
     """Mix the batches of a `tf.data.Dataset`: `dataset.batch(128).apply(mixup(0.2))`.
 
@@ -40,14 +42,18 @@ def mixup(
         per: `"example"` for a weight each, `"batch"` for one weight per batch as in the paper's listing.
         pairing: Who is mixed with whom; see `Mixup`.
         probability: Chance in [0, 1] that an example (or the batch) is mixed at all.
-        num_classes: Number of classes of integer targets, which come back as float32 one-hot rows. Leave it out for
-            targets that are floats already.
+        num_classes: Number of classes of targets that are class ids, which become float32 one-hot rows: an int, or
+            a dict by target, `{"fine": 100, "coarse": 20}`. Leave it out for targets that are floats already.
+        roles: What tensors are whose key or position does not say it, as in `{"category": "targets", "depth": "masks",
+            "meta": "pass"}`, by key, path or position. Without it a batch of which it is not sure what to mix is
+            refused.
         seed: An int for the same draws in every run (under the same `tf.random.set_seed`, if one was set); None for
             fresh ones. Or a scalar int64 tensor, so that `Dataset.range(epochs).flat_map(...)` can give each epoch a
             seed of its own.
         num_parallel_calls: Batches to mix at once; None lets `tf.data` choose.
         input_context: The `tf.distribute.InputContext` in a pipeline built per worker: its `input_pipeline_id` gives
             every worker draws of its own under one seed.
+        **options: The further arguments of `mix_with`: `pairs`, `data_format`, `axes`, `box_format`, `min_area`.
 
     Returns:
         A function from dataset to dataset, for `Dataset.apply`. It keeps the cardinality and the element spec, but for
@@ -69,15 +75,30 @@ def mixup(
         mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 2.
     """
     return mix_with(
-        Mixup(alpha, per, pairing, probability),
+        Mixup(alpha, per=per, pairing=pairing, probability=probability),
         num_classes=num_classes,
+        roles=roles,
         seed=seed,
         num_parallel_calls=num_parallel_calls,
         input_context=input_context,
+        **options,
     )
 
 
-def mix_with(method, *, num_classes=None, pairs=False, seed=None, num_parallel_calls=None, input_context=None):
+def mix_with(
+    method,
+    *,
+    num_classes=None,
+    pairs=False,
+    roles=None,
+    data_format=None,
+    axes=None,
+    box_format=None,
+    min_area=0.1,
+    seed=None,
+    num_parallel_calls=None,
+    input_context=None,
+):
     """Mix the batches of a `tf.data.Dataset` by any method: `dataset.apply(mix_with(CutMix(1.0), num_classes=10))`.
 
     What `mixup` is for mixup, for all methods; everything said there holds here.
@@ -85,8 +106,13 @@ def mix_with(method, *, num_classes=None, pairs=False, seed=None, num_parallel_c
     Args:
         method: How to mix: an object that draws, like `Mixup(0.2)`, `CutMix()`, `Choice((Mixup(0.8), CutMix(1.0)))`.
         num_classes: As for `mixup`.
-        pairs: If True, integer targets become float32 rows (id, partner's id, weight) instead of one-hot rows, for many
+        pairs: If True, class ids become float32 rows (id, partner's id, weight) instead of one-hot rows, for many
             classes; see `PairLoss`.
+        roles: As for `mixup`.
+        data_format: As for `MixLayer`.
+        axes: As for `MixLayer`.
+        box_format: As for `MixLayer`.
+        min_area: As for `MixLayer`.
         seed: As for `mixup`.
         num_parallel_calls: As for `mixup`.
         input_context: As for `mixup`.
@@ -97,8 +123,16 @@ def mix_with(method, *, num_classes=None, pairs=False, seed=None, num_parallel_c
     Raises:
         ValueError: As for `mixup`.
     """
-    check_num_classes(num_classes)
     check_method(method)
+    layout = Layout(
+        num_classes=num_classes,
+        pairs=pairs,
+        roles=roles,
+        data_format=data_format,
+        axes=axes,
+        box_format=box_format,
+        min_area=min_area,
+    )
     if seed is not None and not _is_seed(seed):
         raise ValueError(f"`seed` should be an integer or None. Received: seed={seed!r}.")
 
@@ -110,9 +144,7 @@ def mix_with(method, *, num_classes=None, pairs=False, seed=None, num_parallel_c
         def mix_element(batch_seed, batch):
             if input_context is not None:
                 batch_seed = tf.random.fold_in(batch_seed, input_context.input_pipeline_id)
-            return mix_batch(
-                batch, method, batch_seed, num_classes=num_classes, pairs=pairs, dtype=keras.config.floatx()
-            )
+            return mix_batch(batch, method, batch_seed, layout=layout, dtype=keras.config.floatx())
 
         # Seeds first: where `tf.distribute` fails to share out the files of what is zipped, having begun with the data
         # it keeps that share, takes a share of this by batches, and loses the rest.
@@ -195,7 +227,7 @@ def c_mixup(x, y, bandwidth, *, alpha=2.0, batch_size=16, seed=None):
         partner = near.among(tf.gather(y, rows), y, for_partner)
         both = tf.concat([rows, partner], axis=0)
         size = tf.shape(rows)[0]
-        weight = method.draw(size, for_weight).weight
+        weight = method.draw(Batch(size), for_weight).weight
         draw = Draw(weight, size + tf.range(size), original=tf.range(size))
         return mix((_floats(tf.gather(x, both)), tf.gather(y, both)), draw)
 

@@ -1,7 +1,9 @@
 """Where images are cut: boxes and masks, drawn without loops, for batches.
 
-Every function works on `count` rows at once and compiles under XLA. A box is a row (top, left, bottom, right) of
-integers; a region is True where the original image is kept.
+Every function works on `count` rows at once and compiles under XLA. An image has a height and a width, a sound or a
+series a length alone: `image_size` is `(height, width)` or `(length,)`. A box is a row of integers, first all its
+beginnings and then all its ends: (top, left, bottom, right) or (start, stop). A region is True where the original is
+kept.
 """
 
 import math
@@ -9,39 +11,43 @@ import math
 from keras_mixup import ops as tables
 
 
-def cut_box(image_size, keep, seed):
+def cut_box(image_size, keep, seed, inside=False):
     """A box of area 1 - keep around a uniformly random centre, clipped at the border (CutMix).
 
-        height = H sqrt(1 - keep),    width = W sqrt(1 - keep)
+        height = H sqrt(1 - keep),    width = W sqrt(1 - keep),    or length = L (1 - keep) of a series
+
+    Its edges are real numbers that are rounded to whole pixels, so that every size occurs and the mean size is right.
 
     Args:
-        image_size: `(height, width)`.
+        image_size: `(height, width)` or `(length,)`.
         keep: Float32 tensor of shape `(count,)`, in [0, 1]: the share of the image to keep, before clipping.
         seed: As for `keras_mixup.weights.beta`.
+        inside: If True, the centre is such that the box lies within the image and nothing is clipped.
 
     Returns:
-        An int32 tensor of shape `(count, 4)`.
+        An int32 tensor of shape `(count, 4)`, or `(count, 2)` for a series.
     """
-    side = tables.of(keep).sqrt(1.0 - keep)
-    return _centred_box(image_size, side, side, seed)
+    ops = tables.of(keep)
+    side = 1.0 - keep if len(image_size) == 1 else ops.exp(ops.log(1.0 - keep) / len(image_size))
+    return _box(image_size, ops.where(keep == 1.0, 0.0, side), seed, inside=inside)
 
 
 def minmax_box(image_size, minmax, count, seed):
     """A box whose sides are, independently, uniform shares of the image's sides, anywhere inside it (timm's minmax).
 
     Args:
-        image_size: `(height, width)`.
+        image_size: `(height, width)` or `(length,)`.
         minmax: The smallest and the largest share, 0 <= smallest <= largest <= 1.
         count: Number of boxes.
         seed: As for `keras_mixup.weights.beta`.
 
     Returns:
-        An int32 tensor of shape `(count, 4)`.
+        An int32 tensor of shape `(count, 4)`, or `(count, 2)` for a series.
     """
     ops = tables.of(seed, count)
     least, most = minmax
     first, last = [], []
-    for length, stream in zip(image_size, ops.split(seed, 2), strict=True):
+    for length, stream in zip(image_size, ops.split(seed, len(image_size)), strict=True):
         for_side, for_place = ops.split(stream, 2)
         share = least + (most - least) * ops.uniform((count,), for_side)
         side = _whole(share, length)
@@ -54,36 +60,70 @@ def minmax_box(image_size, minmax, count, seed):
 def square_box(image_size, scale, count, seed):
     """A box with the image's proportions, `scale` times as large, around a random centre, clipped (ResizeMix).
 
+    It holds one pixel at least.
+
     Args:
-        image_size: `(height, width)`.
+        image_size: `(height, width)` or `(length,)`.
         scale: The smallest and the largest ratio of the box's side to the image's side.
         count: Number of boxes.
         seed: As for `keras_mixup.weights.beta`.
 
     Returns:
-        An int32 tensor of shape `(count, 4)`.
+        An int32 tensor of shape `(count, 4)`, or `(count, 2)` for a series.
     """
     ops = tables.of(seed, count)
     for_scale, for_centre = ops.split(seed, 2)
     side = scale[0] + (scale[1] - scale[0]) * ops.uniform((count,), for_scale)
-    return _centred_box(image_size, side, side, for_centre)
+    return _box(image_size, side, for_centre, least=1.0)
 
 
-def outside(box, image_size):
-    """The region outside a box: True for the pixels of the original that stay."""
+def _box(image_size, share, seed, inside=False, least=0.0):
+    """Boxes of a share of all sides, `least` pixels or more, around random centres; clipped, or moved inside."""
+    ops = tables.of(share)
+    count = ops.shape(share)[0]
+    first, last = [], []
+    for length, stream in zip(image_size, ops.split(seed, len(image_size)), strict=True):
+        length = ops.cast(length, "float32")
+        uniform, side = ops.uniform((count,), stream), ops.maximum(share * length, least)
+        start = uniform * (length - side) if inside else uniform * length - 0.5 * side
+        # The bound keeps a start that float32 rounds up to the length from leaving a pixel to a box without any.
+        start = ops.minimum(start, length * (1.0 - 1e-7) - 0.5 * side)
+        first.append(_nearest(ops.maximum(start, 0.0)))
+        last.append(_nearest(ops.minimum(start + side, length)))
+    return ops.stack([*first, *last], axis=1)
+
+
+def inside(box, lengths, axes, rank):
+    """Where a tensor lies within a box.
+
+    Args:
+        box: Boxes `(count, 2 * sides)`.
+        lengths: How long the tensor is along each of the cut axes.
+        axes: For each side of the box its axis in the tensor, and how many of the tensor's places one of the box's is.
+        rank: Number of axes of the tensor.
+
+    Returns:
+        A boolean tensor that broadcasts against it.
+    """
     ops = tables.of(box)
-    height, width = image_size
-    row, column = ops.arange(height)[None, :, None], ops.arange(width)[None, None, :]
-    # Not box[:, k, None, None]: TensorFlow's graph optimiser forgets new axes when it looks through a stack.
-    top, left, bottom, right = (ops.reshape(box[:, k], (-1, 1, 1)) for k in range(4))
-    return (row < top) | (row >= bottom) | (column < left) | (column >= right)
+    within = None
+    for side, (length, (axis, factor)) in enumerate(zip(lengths, axes, strict=True)):
+        along = [1] * rank
+        along[axis] = -1
+        place = ops.reshape(ops.arange(length) // factor, along)
+        # Not box[:, k, None, None]: TensorFlow's graph optimiser forgets new axes when it looks through a stack.
+        first, last = (ops.reshape(box[:, k], (-1,) + (1,) * (rank - 1)) for k in (side, side + len(axes)))
+        between = (place >= first) & (place < last)
+        within = between if within is None else within & between
+    return within
 
 
 def share_outside(box, image_size):
     """The exact share of pixels outside a box, float32 of shape `(count,)`."""
     ops = tables.of(box)
-    area = (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1])
-    pixels = ops.cast(image_size[0] * image_size[1], "float32")
+    sides = len(image_size)
+    area = math.prod(box[:, sides + k] - box[:, k] for k in range(sides))
+    pixels = ops.cast(math.prod(image_size), "float32")
     return (pixels - ops.cast(area, "float32")) / pixels
 
 
@@ -93,17 +133,16 @@ def fourier_region(image_size, keep, decay, seed):
     The picture is the inverse Fourier transform of complex Gaussian noise divided by frequency ** decay.
 
     Args:
-        image_size: `(height, width)`.
+        image_size: `(height, width)` or `(length,)`.
         keep: Float32 tensor of shape `(count,)`, in [0, 1]: the share of pixels to keep, up to rounding.
         decay: How fast high frequencies fall; larger means smoother.
         seed: As for `keras_mixup.weights.beta`.
 
     Returns:
-        The region, a boolean tensor of shape `(count, height, width)`, and its exact share of pixels, float32
-        `(count,)`.
+        The region, a boolean tensor of shape `(count, *image_size)`, and its exact share of pixels, float32 `(count,)`.
     """
     ops = tables.of(keep)
-    height, width = image_size
+    height, width = image_size if len(image_size) == 2 else (1, *image_size)
     count = ops.shape(keep)[0]
     real_seed, imaginary_seed, rounding_seed = ops.split(seed, 3)
     frequency = ops.sqrt(_frequencies(ops, height)[:, None] ** 2 + _frequencies(ops, width)[None, :] ** 2)
@@ -118,20 +157,13 @@ def fourier_region(image_size, keep, decay, seed):
     kept = ops.floor(target + ops.uniform((count,), rounding_seed))
     kept = ops.minimum(kept, ops.cast(pixels, "float32"))  # float32 rounds 224 * 224 + 0.999 up
     region = ops.cast(rank, "float32") < kept[:, None]
-    return ops.reshape(region, (-1, height, width)), kept / ops.cast(pixels, "float32")
+    return ops.reshape(region, (-1, *image_size)), kept / ops.cast(pixels, "float32")
 
 
-def _centred_box(image_size, height_share, width_share, seed):
-    ops = tables.of(height_share)
-    count = ops.shape(height_share)[0]
-    first, last = [], []
-    streams = ops.split(seed, 2)
-    for length, share, stream in zip(image_size, (height_share, width_share), streams, strict=True):
-        half = _whole(share, length) // 2
-        centre = _below(ops.uniform((count,), stream), length)
-        first.append(ops.maximum(centre - half, 0))
-        last.append(ops.minimum(centre + half, length))
-    return ops.stack([*first, *last], axis=1)
+def _nearest(position):
+    """A position rounded to the nearest whole pixel."""
+    ops = tables.of(position)
+    return ops.cast(ops.floor(position + 0.5), "int32")
 
 
 def _whole(share, length):

@@ -19,7 +19,7 @@ from contract import (
 )
 from scipy import stats
 
-from keras_mixup import Choice, CutMix, Draw, FMix, MixLayer, Mixup, MixupModel, ResizeMix, mix, mix_with
+from keras_mixup import Batch, Choice, CutMix, Draw, FMix, MixLayer, Mixup, MixupModel, ResizeMix, mix, mix_with
 from keras_mixup.mixing import shrink
 
 SLOWLY = [False, pytest.param(True, marks=pytest.mark.slow)] if BACKEND != "torch" else [False]  # XLA takes its seconds
@@ -73,7 +73,7 @@ def box_of(pasted):
 
 
 def drawn(method, size, seed=SEED, image_size=(HEIGHT, WIDTH), targets=None):
-    return Draw(*(None if part is None else to_numpy(part) for part in method.draw(size, seed, targets, image_size)))
+    return Draw(*(None if part is None else to_numpy(part) for part in method.draw(Batch(size, targets, image_size=image_size), seed)))
 
 
 # --- At every door --------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from reference import mix_rows
 from scipy import stats
 
 from keras_mixup import (
+    Batch,
     Adjustable,
     Choice,
     CutMix,
@@ -57,7 +58,7 @@ def refuses(message):
 
 
 def drawn(method, size, seed=SEED, **kwargs):
-    draw = method.draw(size, seed, **kwargs)
+    draw = method.draw(Batch(size, **kwargs), seed)
     return draw._replace(**{name: to_numpy(part) for name, part in draw._asdict().items() if part is not None})
 
 
@@ -490,7 +491,7 @@ def test_a_schedule_changes_fit_without_retracing(what, jit_compile):
     method = {
         "alpha": Mixup(number, pairing="roll"),
         "probability": Mixup(FixedWeights(0.3), pairing="roll", probability=number),
-        "in a choice": Choice([Mixup(number, pairing="roll"), Mixup(number, "batch", "roll")]),
+        "in a choice": Choice([Mixup(number, pairing="roll"), Mixup(number, per="batch", pairing="roll")]),
     }[what]
     seen, traced = [], []
     model = counting_model(method, jit_compile, seen)

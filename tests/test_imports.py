@@ -108,7 +108,7 @@ def test_tensorflow_is_not_imported_under_another_backend(backend):
     code = """
 import numpy as np, keras_mixup
 images, labels = np.ones((4, 3), "float32"), np.arange(4)
-keras_mixup.mix(images, keras_mixup.Mixup(0.2).draw(4, seed=1))
+keras_mixup.mix(images, keras_mixup.Mixup(0.2).draw(keras_mixup.Batch(4), seed=1))
 keras_mixup.MixupLayer(0.2, num_classes=4)(images, labels)
 keras_mixup.mixup(0.2)
 assert "tensorflow" not in sys.modules

@@ -10,6 +10,7 @@ from reference import mix_rows
 from scipy import stats
 
 from keras_mixup import ManifoldMixup, MixLayer, MixupModel, mix_with
+from keras_mixup.batch import Batch
 from keras_mixup.hidden import HiddenDraws, find_layer
 
 JIT = [False, True] if BACKEND != "torch" else [False]
@@ -141,7 +142,7 @@ def test_targets_follow_in_every_turn_and_at_most_one_place_is_mixed():
     method = ManifoldMixup(("a", "b"), 1.0)
     for seed in range(8):
         hidden = HiddenDraws(method, method.places)
-        draw = hidden.draw(9, keras.random.SeedGenerator(seed))
+        draw = hidden.draw(Batch(9), keras.random.SeedGenerator(seed))
         weights = [np.asarray(keras.ops.convert_to_numpy(hidden.at[place].weight)) for place in method.places]
         targets = np.asarray(keras.ops.convert_to_numpy(draw.target_weight))
         assert (targets < 1).all()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from keras_mixup import Draw, Mixup
+from keras_mixup import Batch, Draw, Mixup
 
 FAILURE = 1e-9
 
@@ -31,7 +31,7 @@ seeds = pytest.mark.parametrize("kind", [integer, keras.random.SeedGenerator, te
 def in_xla(method, size, seed, targets=None):
     tf = pytest.importorskip("tensorflow")
     targets = None if targets is None else tf.constant(targets)
-    return tf.function(lambda s: method.draw(size, s, targets), jit_compile=True)(tf.constant([seed, 5]))
+    return tf.function(lambda s: method.draw(Batch(size, targets), s), jit_compile=True)(tf.constant([seed, 5]))
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup_tests")
@@ -47,7 +47,7 @@ def test_defaults_are_the_documented_ones():
         "pairing": "shuffle",
         "probability": 1.0,
     }
-    assert Mixup(0.3, "batch", "roll", 0.7) == Mixup(alpha=0.3, per="batch", pairing="roll", probability=0.7)
+    assert Mixup(0.3, per="batch", pairing="roll", probability=0.7) == Mixup(alpha=0.3, per="batch", pairing="roll", probability=0.7)
 
 
 def test_a_method_is_a_value():
@@ -101,14 +101,14 @@ def test_pairing_by_class_needs_targets(pairing):
         "Received: no targets, or several."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        Mixup(pairing=pairing).draw(4, seed=1)
+        Mixup(pairing=pairing).draw(Batch(4), seed=1)
 
 
 @seeds
 @pytest.mark.parametrize("size", [0, 1, 2, 9])
 @pytest.mark.parametrize("per", ["example", "batch"])
 def test_a_draw_is_a_weight_and_a_partner_per_example(per, size, kind):
-    draw = Mixup(0.4, per=per, probability=0.8).draw(size, kind(3))
+    draw = Mixup(0.4, per=per, probability=0.8).draw(Batch(size), kind(3))
     assert isinstance(draw, Draw)
     weight, partner = numpy(draw.weight), numpy(draw.partner)
     assert (weight.dtype, partner.dtype) == (np.float32, np.int32)
@@ -117,9 +117,9 @@ def test_a_draw_is_a_weight_and_a_partner_per_example(per, size, kind):
 
 
 @seeds
-@pytest.mark.parametrize("method", [Mixup(1.0), Mixup(1.0, per="batch"), Mixup(1.0, "batch", "derangement", 0.9)])
+@pytest.mark.parametrize("method", [Mixup(1.0), Mixup(1.0, per="batch"), Mixup(1.0, per="batch", pairing="derangement", probability=0.9)])
 def test_a_seed_fixes_the_draw_and_another_changes_it(method, kind):
-    first, again, other = (method.draw(50, kind(seed)) for seed in (3, 3, 4))
+    first, again, other = (method.draw(Batch(50), kind(seed)) for seed in (3, 3, 4))
     assert first[2:] == (None,) * 5
     for a, b, c in zip(first[:2], again[:2], other[:2], strict=True):
         np.testing.assert_array_equal(numpy(a), numpy(b))
@@ -128,19 +128,19 @@ def test_a_seed_fixes_the_draw_and_another_changes_it(method, kind):
 
 @seeds
 def test_per_batch_repeats_one_number_which_changes_from_batch_to_batch(kind):
-    weights = np.array([numpy(Mixup(1.0, per="batch").draw(7, kind(seed)).weight) for seed in range(5)])
+    weights = np.array([numpy(Mixup(1.0, per="batch").draw(Batch(7), kind(seed)).weight) for seed in range(5)])
     assert weights.shape == (5, 7)
     assert (weights == weights[:, :1]).all()
     assert len(np.unique(weights)) == 5
 
 
 def test_per_example_draws_a_number_each():
-    assert len(np.unique(numpy(Mixup(1.0).draw(50, 3).weight))) == 50
+    assert len(np.unique(numpy(Mixup(1.0).draw(Batch(50), 3).weight))) == 50
 
 
 def test_per_batch_follows_the_law_of_alpha():
     """Weights of 400 batches; each bin of the Beta(2, 2) law is as likely (chi-squared, fails by chance at 1e-9)."""
-    weights = [numpy(Mixup(2.0, per="batch").draw(2, seed).weight)[0] for seed in range(400)]
+    weights = [numpy(Mixup(2.0, per="batch").draw(Batch(2), seed).weight)[0] for seed in range(400)]
     bins = np.floor(stats.beta.cdf(weights, 2, 2) * 8).astype(int)
     assert stats.chisquare(np.bincount(bins, minlength=8)).pvalue > FAILURE
 
@@ -149,7 +149,7 @@ def test_per_batch_follows_the_law_of_alpha():
 @pytest.mark.parametrize("probability", [0.1, 0.7])
 def test_probability_per_example_is_the_share_of_mixed_examples(probability, kind):
     """Beta(1, 1) weights are below 1 unless the coin says so. Binomial bounds, fails by chance at 1e-9."""
-    weight = numpy(Mixup(1.0, probability=probability).draw(40_000, kind(5)).weight)
+    weight = numpy(Mixup(1.0, probability=probability).draw(Batch(40_000), kind(5)).weight)
     mixed = weight[weight < 1]
     assert stats.binomtest(len(mixed), len(weight), probability).pvalue > FAILURE
     # The coin is independent of the weight: what is mixed is as uniform as ever, from end to end.
@@ -159,7 +159,7 @@ def test_probability_per_example_is_the_share_of_mixed_examples(probability, kin
 def test_probability_per_batch_tosses_one_coin():
     """Binomial bounds over 400 batches, fails by chance at 1e-9."""
     method = Mixup(1.0, per="batch", probability=0.3)
-    weights = np.array([numpy(method.draw(4, seed).weight) for seed in range(400)])
+    weights = np.array([numpy(method.draw(Batch(4), seed).weight) for seed in range(400)])
     assert weights.shape == (400, 4)
     assert (weights == weights[:, :1]).all()
     mixed = int((weights[:, 0] < 1).sum())
@@ -168,13 +168,13 @@ def test_probability_per_batch_tosses_one_coin():
 
 @pytest.mark.parametrize("per", ["example", "batch"])
 def test_probability_one_always_mixes_and_zero_never(per):
-    assert (numpy(Mixup(1.0, per=per, probability=1).draw(2000, 3).weight) < 1).all()
-    assert (numpy(Mixup(1.0, per=per, probability=0).draw(2000, 3).weight) == 1).all()
+    assert (numpy(Mixup(1.0, per=per, probability=1).draw(Batch(2000), 3).weight) < 1).all()
+    assert (numpy(Mixup(1.0, per=per, probability=0).draw(Batch(2000), 3).weight) == 1).all()
 
 
 @pytest.mark.parametrize("per", ["example", "batch"])
 def test_alpha_zero_keeps_everything(per):
-    assert (numpy(Mixup(0, per=per, probability=0.7).draw(100, 3).weight) == 1).all()
+    assert (numpy(Mixup(0, per=per, probability=0.7).draw(Batch(100), 3).weight) == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -204,9 +204,9 @@ def test_drawing_compiles_under_xla(per, pairing):
 
 def test_a_draw_of_unknown_size():
     tf = pytest.importorskip("tensorflow")
-    method = Mixup(0.4, "batch", "derangement", 0.8)
+    method = Mixup(0.4, per="batch", pairing="derangement", probability=0.8)
     signature = [tf.TensorSpec([None, 2]), tf.TensorSpec([2], tf.int32)]
-    draw = tf.function(lambda x, seed: method.draw(tf.shape(x)[0], seed), input_signature=signature)
+    draw = tf.function(lambda x, seed: method.draw(Batch(tf.shape(x)[0]), seed), input_signature=signature)
     for size in (0, 1, 5):
         drawn = draw(tf.zeros((size, 2)), [1, 2])
         assert drawn.weight.shape == drawn.partner.shape == (size,)
@@ -216,7 +216,7 @@ def test_a_draw_of_unknown_size():
     "method",
     [
         Mixup(),
-        Mixup(0, "batch", "roll", 0.0),
+        Mixup(0, per="batch", pairing="roll", probability=0.0),
         Mixup(np.float32(0.25), probability=np.float64(0.5)),
         Mixup(1, pairing="other_class", probability=1),
         Mixup(0.3, pairing=to_the_first),
@@ -232,7 +232,7 @@ def test_a_method_survives_saving(method):
 
 
 def test_a_config_is_plain_data():
-    assert Mixup(0.3, "batch", "roll", 0.7).get_config() == {
+    assert Mixup(0.3, per="batch", pairing="roll", probability=0.7).get_config() == {
         "alpha": 0.3,
         "per": "batch",
         "pairing": "roll",
@@ -256,7 +256,7 @@ class Constant:
 def test_a_distribution_may_stand_in_for_alpha(per, probability):
     method = Mixup(Constant(), per=per, probability=probability)
     assert method.mixes
-    weight = numpy(method.draw(200, 3).weight)
+    weight = numpy(method.draw(Batch(200), 3).weight)
     assert weight.dtype == np.float32
     assert set(weight.tolist()) <= {float(np.float32(0.3)), 1.0}
     assert (weight < 1).all() or probability < 1
@@ -269,7 +269,7 @@ def test_a_distribution_may_stand_in_for_alpha(per, probability):
 def test_a_tfp_distribution_may_stand_in_for_alpha(kind):
     tfp = pytest.importorskip("tensorflow_probability")
     law = tfp.distributions.Beta(2.0, 5.0)
-    weight = numpy(Mixup(law).draw(20_000, kind(3)).weight)
+    weight = numpy(Mixup(law).draw(Batch(20_000), kind(3)).weight)
     assert weight.dtype == np.float32
     # 6.1 standard deviations of the mean of a lopsided law: fails by chance at 1e-9.
     assert weight.mean() == pytest.approx(2 / 7, abs=6.1 * law.stddev().numpy() / np.sqrt(20_000))

@@ -220,7 +220,7 @@ def test_one_step_takes_the_gradient_of_the_objective(variant, jit_compile, monk
 def test_eta_zero_is_mixup_step_for_step(one_pass):
     networks = linear_network(), linear_network()
     histories = []
-    for network, method in zip(networks, (Mixup(0.8, "batch"), MixupE(0.8, 0.0, one_pass=one_pass)), strict=True):
+    for network, method in zip(networks, (Mixup(0.8, per="batch"), MixupE(0.8, 0.0, one_pass=one_pass)), strict=True):
         model = MixupModel(network, method, seed=3)
         model.compile(keras.optimizers.SGD(RATE), CROSS_ENTROPY)
         histories.append(model.fit(X, Y, batch_size=3, epochs=3, shuffle=False, verbose=0).history["loss"])

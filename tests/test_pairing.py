@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from keras_mixup import Mixup, pairing
+from keras_mixup import Batch, Mixup, pairing
 
 FAILURE = 1e-9
 CLASSES = np.array([0, 2, 0, 1, 2, 0, 2, 2], "int32")  # class 1 has one example only
@@ -279,7 +279,7 @@ def test_a_rule_of_ones_own_gets_size_seed_and_targets():
         return np.zeros(size, "int32")
 
     targets = np.arange(5)
-    draw = Mixup(0.4, pairing=to_the_first).draw(5, seed=3, targets=targets)
+    draw = Mixup(0.4, pairing=to_the_first).draw(Batch(5, targets), seed=3)
     np.testing.assert_array_equal(numpy(draw.partner), np.zeros(5))
     [(size, seed, seen)] = calls
     assert size == 5
@@ -305,7 +305,7 @@ def test_weight_and_partner_are_uncorrelated(kind):
         seed = keras.random.SeedGenerator(seed)
     if kind == "TensorFlow":
         seed = pytest.importorskip("tensorflow").constant([11, 5])
-    draw = Mixup(1.0, pairing="shuffle").draw(size, seed)
+    draw = Mixup(1.0, pairing="shuffle").draw(Batch(size), seed)
     weight, partner, row = numpy(draw.weight), numpy(draw.partner), np.arange(size)
     for share in (weight, np.abs(weight - 0.5)):
         for a, b in ((share, partner), (share[partner], row), (share, row), (row, partner)):

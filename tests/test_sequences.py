@@ -9,7 +9,7 @@ from contract import BACKEND, METHOD_DOORS, ON_TENSORFLOW, FixedWeights, feature
 from reference import mix_rows
 
 from keras_mixup import CutMix, DMixup, Draw, ManifoldMixup, Mixup, MixupE, MixupModel, RegMixup, Remix, check_mixed
-from keras_mixup.batch import mix_batch
+from keras_mixup.batch import Batch, mix_batch
 from keras_mixup.mixing import unite
 
 SIZE, LENGTH, WORDS, WIDTH, CLASSES = 6, 5, 9, 4, 3
@@ -330,7 +330,7 @@ def test_mixupe_penalises_the_clean_examples(one_pass):
     table = before[0].astype(float)
     method = MixupE(1.0, eta=0.5, one_pass=one_pass)
     logs = one_step(network, method, seed=3)
-    weight, partner = map(to_numpy, method.draw(SIZE, keras.random.SeedGenerator(3))[:2])
+    weight, partner = map(to_numpy, method.draw(Batch(SIZE), keras.random.SeedGenerator(3))[:2])
     clean = logits_of(before, table[TOKENS], VALID)
     both = logits_of(before, mix_rows(table[TOKENS], weight, partner), union(VALID, weight, partner))
     p = np.exp(clean) / np.exp(clean).sum(1, keepdims=True)
@@ -382,7 +382,7 @@ def test_several_partners_are_mixed_at_a_layer():
     weights = network.get_weights()
     method = DMixup(partners=2)
     loss = one_step(network, method, seed=3)["loss"]
-    weight, partner = map(to_numpy, method.draw(SIZE, keras.random.SeedGenerator(3))[:2])
+    weight, partner = map(to_numpy, method.draw(Batch(SIZE), keras.random.SeedGenerator(3))[:2])
     rows = np.stack([np.arange(SIZE), *partner.T], 1)
     sequences = np.einsum("ik,ikld->ild", weight, weights[0][TOKENS][rows].astype(float))
     logits = logits_of(weights, sequences, VALID[rows].any(1))
@@ -415,7 +415,7 @@ def test_graphs_are_mixed_at_their_readout(method):
     model = MixupModel(network, method, at="readout", seed=3)
     model.compile(keras.optimizers.SGD(0.1), CROSS_ENTROPY)
     loss = model.train_on_batch(x, Y)
-    weight, partner = map(to_numpy, method.draw(SIZE, keras.random.SeedGenerator(3))[:2])
+    weight, partner = map(to_numpy, method.draw(Batch(SIZE), keras.random.SeedGenerator(3))[:2])
     hidden = np.tanh(x["nodes"] @ kernel + bias)
     vectors = np.stack([hidden[graph == i].sum(0) for i in range(SIZE)])
     logits = mix_rows(vectors, weight, partner) @ last_kernel + last_bias

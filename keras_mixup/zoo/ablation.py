@@ -1,40 +1,35 @@
 """What the papers' ablations take away: mixup without mixed targets, and MixupE without mixing."""
 
+import dataclasses
 from typing import Any
 
 import keras
 
 from keras_mixup import ops
-from keras_mixup.methods import Mixup, method
+from keras_mixup.batch import Batch
+from keras_mixup.methods import Method, draw_mixup
+from keras_mixup.mixing import Draw
 
 
-@method
-class InputsOnly:
+@dataclasses.dataclass(frozen=True)
+class InputsOnly(Method):
     """Mix inputs as mixup does; the target is that of the example with the larger weight.
 
         x~ = weight * x + (1 - weight) * x[partner],    y~ = y if weight >= 1/2, else y[partner]
 
     Args:
         alpha: As for `keras_mixup.Mixup`.
-        per: As for `keras_mixup.Mixup`.
+        per, pairing, probability: As for `keras_mixup.Mixup`.
 
     Reference:
         mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 3.8.
     """
 
     alpha: Any = 1.0
-    per: str = "example"
 
-    cuts = False
-
-    @property
-    def mixes(self):
-        """Whether this method ever changes a batch."""
-        return Mixup(self.alpha, self.per).mixes
-
-    def draw(self, size, seed, targets=None, image_size=None):
+    def draw(self, batch: Batch, seed: Any) -> Draw:
         """Draw as mixup does, but for the targets."""
-        draw = Mixup(self.alpha, self.per).draw(size, seed)
+        draw = draw_mixup(self, batch, seed)
         return draw._replace(target_weight=ops.of(draw.weight).cast(draw.weight >= 0.5, "float32"))
 
 

@@ -9,10 +9,15 @@
 Near means a small Euclidean distance between pixels; the paper does not say in what space it is measured.
 """
 
+import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 
+from keras_mixup.batch import Batch
+from keras_mixup.methods import Method, Mixup
+from keras_mixup.mixing import Draw
 from keras_mixup.pairing import LabelDistance
 from keras_mixup.pipeline import mix_with
 from keras_mixup.zoo.datasets.splits import Arrays
@@ -73,20 +78,42 @@ def _near_targets(split, method):
 
 def mix_halves(method, seed):
     """A transformation for `Dataset.apply`: mix the first half of each batch with the second, row by row."""
-    return mix_with(_Halves(method), seed=seed)
+    return mix_with(Halves(method), seed=seed)
 
 
-class _Halves:
-    """A method, but for its pairing."""
+@dataclasses.dataclass(frozen=True)
+class Halves(Method):
+    """A method, but for its pairing: each row of the first half of a batch meets its row of the second.
 
-    def __init__(self, method):
-        self.method, self.mixes, self.cuts = method, method.mixes, method.cuts
+    Args:
+        method: The method, one of one partner.
+    """
 
-    def draw(self, size, seed, targets=None, image_size=None):
+    method: Method = Mixup()
+
+    keeps_rows = False
+
+    @property
+    def mixes(self):
+        """Whether the method ever changes a batch; half of it goes in any case."""
+        return self.method.mixes
+
+    @property
+    def cuts(self):
+        """Whether the method cuts images."""
+        return self.method.cuts
+
+    @property
+    def averages(self):
+        """Whether the method averages examples."""
+        return self.method.averages
+
+    def draw(self, batch: Batch, seed: Any) -> Draw:
+        """Draw for the first half."""
         import tensorflow as tf
 
-        half = size // 2
-        drawn = self.method.draw(half, seed, targets[:half], image_size)
+        half = batch.size // 2
+        drawn = self.method.draw(batch._replace(size=half, targets=batch.targets[:half]), seed)
         if drawn.original is not None or len(drawn.partner.shape) > 1:
             raise UserError(f"`pairs` should be random for methods but those of one partner. Received: {self.method}.")
         return drawn._replace(partner=half + tf.range(half), original=tf.range(half))

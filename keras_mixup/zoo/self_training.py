@@ -1,10 +1,12 @@
 """Learning from examples without labels: what the network guesses of them is mixed as if it were their targets."""
 
+import dataclasses
 from typing import Any
 
 import keras
 
-from keras_mixup.methods import Mixup, method
+from keras_mixup.batch import Batch
+from keras_mixup.methods import Method, Mixup
 from keras_mixup.mixing import Draw, mix
 
 DISTANCES = {
@@ -13,8 +15,8 @@ DISTANCES = {
 }
 
 
-@method
-class SelfTraining:
+@dataclasses.dataclass(frozen=True)
+class SelfTraining(Method):
     """Mix labelled examples with labelled ones, and others among themselves, with targets that a network guesses.
 
         q = softmax(f'(u)), no gradient;    x~, y~ = mix(x, y);    u~, q~ = mix(u, q)
@@ -49,11 +51,10 @@ class SelfTraining:
     strength: float = 1.0
     ramp_up: int = 0
 
-    cuts = False
     mixes = True
     needs_network = True
 
-    def model(self, network, seed):
+    def model(self, network, seed=None):
         """The network in a model whose train step does this."""
         return SelfTrainingModel(network, self, seed)
 
@@ -86,7 +87,7 @@ class SelfTrainingModel(keras.Model):
             return self.network(inputs["labelled"] if isinstance(inputs, dict) else inputs, training=False)
         self._teach()
         x, u = inputs["labelled"], inputs["unlabelled"]
-        for_x, for_u = (self.method.mixing.draw(keras.ops.shape(part)[0], self.seed_generator) for part in (x, u))
+        for_x, for_u = (self.method.mixing.draw(Batch(keras.ops.shape(part)[0]), self.seed_generator) for part in (x, u))
         weights = self.network.trainable_variables
         logits = self.network(mix(x, for_x), training=True)
         guesses = keras.ops.softmax(keras.ops.cast(self._forward(self.teacher or weights, u), "float32"))
