@@ -83,8 +83,14 @@ class Method:
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
+        if "__repr__" not in vars(cls):  # that of a dataclass would begin with `per`
+            cls.__repr__ = Method.__repr__
         # Saved models name a class by its package and its own name.
         keras.saving.register_keras_serializable(package=cls.__module__.partition(".")[0])(cls)
+
+    def __repr__(self):
+        fields = sorted(dataclasses.fields(self), key=lambda field: field.name in BY_NAME)
+        return f"{type(self).__name__}({', '.join(f'{field.name}={getattr(self, field.name)!r}' for field in fields)})"
 
     def __post_init__(self):
         for field in dataclasses.fields(self):  # JSON, and so a saved model, knows lists alone

@@ -73,7 +73,12 @@ def box_of(pasted):
 
 
 def drawn(method, size, seed=SEED, image_size=(HEIGHT, WIDTH), targets=None):
-    return Draw(*(None if part is None else to_numpy(part) for part in method.draw(Batch(size, targets, image_size=image_size), seed)))
+    return Draw(
+        *(
+            None if part is None else to_numpy(part)
+            for part in method.draw(Batch(size, targets, image_size=image_size), seed)
+        )
+    )
 
 
 # --- At every door --------------------------------------------------------------------------------------------------

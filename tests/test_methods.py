@@ -47,7 +47,9 @@ def test_defaults_are_the_documented_ones():
         "pairing": "shuffle",
         "probability": 1.0,
     }
-    assert Mixup(0.3, per="batch", pairing="roll", probability=0.7) == Mixup(alpha=0.3, per="batch", pairing="roll", probability=0.7)
+    assert Mixup(0.3, per="batch", pairing="roll", probability=0.7) == Mixup(
+        alpha=0.3, per="batch", pairing="roll", probability=0.7
+    )
 
 
 def test_a_method_is_a_value():
@@ -117,7 +119,9 @@ def test_a_draw_is_a_weight_and_a_partner_per_example(per, size, kind):
 
 
 @seeds
-@pytest.mark.parametrize("method", [Mixup(1.0), Mixup(1.0, per="batch"), Mixup(1.0, per="batch", pairing="derangement", probability=0.9)])
+@pytest.mark.parametrize(
+    "method", [Mixup(1.0), Mixup(1.0, per="batch"), Mixup(1.0, per="batch", pairing="derangement", probability=0.9)]
+)
 def test_a_seed_fixes_the_draw_and_another_changes_it(method, kind):
     first, again, other = (method.draw(Batch(50), kind(seed)) for seed in (3, 3, 4))
     assert first[2:] == (None,) * 5

@@ -87,7 +87,9 @@ class SelfTrainingModel(keras.Model):
             return self.network(inputs["labelled"] if isinstance(inputs, dict) else inputs, training=False)
         self._teach()
         x, u = inputs["labelled"], inputs["unlabelled"]
-        for_x, for_u = (self.method.mixing.draw(Batch(keras.ops.shape(part)[0]), self.seed_generator) for part in (x, u))
+        for_x, for_u = (
+            self.method.mixing.draw(Batch(keras.ops.shape(part)[0]), self.seed_generator) for part in (x, u)
+        )
         weights = self.network.trainable_variables
         logits = self.network(mix(x, for_x), training=True)
         guesses = keras.ops.softmax(keras.ops.cast(self._forward(self.teacher or weights, u), "float32"))
