@@ -95,7 +95,7 @@ class Method:
     def __post_init__(self):
         for field in dataclasses.fields(self):  # JSON, and so a saved model, knows lists alone
             value = getattr(self, field.name)
-            if isinstance(value, list):
+            if isinstance(value, list) and "tuple" in str(field.type):
                 object.__setattr__(self, field.name, tuple(value))
         checks.one_of("per", self.per, ("example", "batch"))
         if self.pairing is not None:

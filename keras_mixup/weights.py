@@ -177,7 +177,7 @@ class Folded:
 
 def is_distribution(alpha):
     """Whether `alpha` is an object that can be sampled, like those of `tfp.distributions`."""
-    return callable(getattr(alpha, "sample", None))
+    return callable(getattr(alpha, "sample", None)) and not isinstance(alpha, type)
 
 
 def is_adjustable(value):

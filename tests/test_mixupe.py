@@ -313,7 +313,7 @@ def test_an_array_for_the_mean_is_saved(tmp_path):
         ({"alpha": -1}, "`alpha` should be a finite number >= 0"),
         ({"eta": -1e-3}, "`eta` should be a finite number >= 0. Received: eta=-0.001."),
         ({"eta": float("inf")}, "`eta` should be a finite number >= 0. Received: eta=inf."),
-        ({"variant": "v3"}, "`variant` should be one of ['paper', 'exact', 'exact_below', 'raise_below', "),
+        ({"variant": "v3"}, "`variant` should be 'paper', 'exact', 'exact_below', 'raise_below', "),
         ({"variant": "exact", "one_pass": True}, "`one_pass=True` goes with the variants of q^, not with 'exact'"),
         ({"per": "pixel"}, "`per` should be 'example' or 'batch'. Received: per='pixel'."),
     ],
