@@ -448,7 +448,7 @@ def _part(leaf, axes, classes, layout, method, dtype, size, grid):
     if rule.form is None:
         raise ValueError(
             rule.refusal.format(
-                role=leaf.role.replace("_", " "),
+                role=forms.NOUNS[leaf.role],
                 name=leaf.name,
                 received=roles.words(leaf.tensor),
                 key=roles.role_for(leaf),
@@ -543,7 +543,10 @@ def one_hot_rows(ids, classes, name="y"):
         good = (ids >= 0) & (ids < classes)
         ids = ops.where(good, ids, 0)
     ids = ops.cast(ids, "int32")
-    message = f"Integer labels should lie in [0, num_classes) = [0, {classes}), and be whole numbers: `{name}`."
+    message = (
+        f"Class ids should be whole numbers in [0, num_classes) = [0, {classes}). Received: others, in `{name}`. For "
+        "quantities leave `num_classes` out, or name the targets that are class ids: `num_classes={'label': 10}`."
+    )
     return ops.checked(ops.one_hot(ids, classes), good[..., None], message)
 
 
@@ -558,7 +561,7 @@ def _check_targets(leaves, layout):
     """`num_classes` and `pairs` speak of targets, so there should be some."""
     if not any(leaf.role in (TARGETS, MASKS) for leaf in leaves):
         what = "pairs=True" if layout.pairs else f"num_classes={layout.num_classes!r}"
-        others = [leaf for leaf in leaves if leaf.role == PASS and leaf.tensor is not None]
+        others = [leaf for leaf in leaves if leaf.role == PASS]
         say = roles.role_for(others[0]) if others else "'category'"
         raise ValueError(
             f"`{what.split('=')[0]}` is for targets, and there are none among {roles.names(leaves)}. "

@@ -43,7 +43,11 @@ class MixupModel(keras.Model):
             Ids outside of `[0, num_classes)` are an error or, in a compiled step, which cannot raise, turn the loss
             into NaN. Leave it out for targets that are floats already.
         pairs: If True, integer targets are mixed in pair form, for many classes; compile with `PairLoss`.
-        roles, data_format, axes, box_format, min_area: As for `MixLayer`.
+        roles: As for `MixLayer`.
+        data_format: As for `MixLayer`.
+        axes: As for `MixLayer`.
+        box_format: As for `MixLayer`.
+        min_area: As for `MixLayer`.
         seed: An int for the same draws in every run; None for fresh ones.
         **kwargs: `name`, `dtype` and the other arguments of `keras.Model`.
 

@@ -15,10 +15,11 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # From the ground up; a file may import from the floors below its own. A new file has to be put somewhere.
 FLOORS = [
-    {"ops", "schedules", "gradients", "calibration"},
-    {"weights", "pairing", "regions"},
+    {"ops", "schedules", "gradients", "calibration", "roles"},
+    {"weights", "pairing", "regions", "checks", "forms", "boxes"},
     {"mixing"},
-    {"methods", "batch"},
+    {"batch"},
+    {"methods"},
     {"layers", "pipeline", "losses", "metrics", "hidden", "manifold", "mixupe"},
     {"model", "gan", "callbacks", "check", "attacks"},
     {""},  # the contents page, `keras_mixup/__init__.py`
