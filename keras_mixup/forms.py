@@ -247,3 +247,7 @@ def as_markdown():
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", *(f"- **{form}**: {meaning}." for form, meaning in MEANING.items())]
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(as_markdown())

@@ -32,6 +32,21 @@ def of(*arrays):
     return _keras()
 
 
+def is_key(seed):
+    """Whether a seed is a key of JAX, concrete or traced."""
+    jax = sys.modules.get("jax")
+    return keras.backend.backend() == "jax" and isinstance(seed, jax.Array)
+
+
+def _integer(seed):
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool):
+        raise ValueError(
+            "`seed` should be an integer, a `keras.random.SeedGenerator`, a TensorFlow integer tensor (2,) or, under "
+            f"the JAX backend, a key. Received: seed={seed!r}."
+        )
+    return int(seed)
+
+
 def size(array):
     """The length of the first axis: a Python int where it is known, a scalar tensor where it is not."""
     return of(array).shape(array)[0]
@@ -54,7 +69,21 @@ def _keras():
         # Every draw advances a SeedGenerator, so handing it out several times yields several streams.
         if isinstance(seed, keras.random.SeedGenerator):
             return [seed] * num
-        return [int(s) for s in np.random.SeedSequence(int(seed) % 2**64).generate_state(num)]
+        if is_key(seed):
+            import jax
+
+            return list(jax.random.split(seed, num))
+        return [int(s) for s in np.random.SeedSequence(_integer(seed) % 2**64).generate_state(num)]
+
+    def random(name):
+        def draw(shape, seed):
+            if is_key(seed):
+                import jax
+
+                return getattr(jax.random, name)(seed, shape, "float32")
+            return getattr(keras.random, name)(shape, dtype="float32", seed=seed)
+
+        return draw
 
     def take_along(x, indices, axis):
         shape = [1] * len(x.shape)
@@ -69,6 +98,10 @@ def _keras():
         return ops.one_hot(x, n, dtype="float32")
 
     def raw_seed(seed):
+        if is_key(seed):
+            import jax
+
+            return jax.random.key_data(seed)[:2]
         return seed.next() if isinstance(seed, keras.random.SeedGenerator) else np.array([seed % 2**31, 0], "uint32")
 
     return SimpleNamespace(
@@ -91,7 +124,7 @@ def _keras():
         log=ops.log,
         maximum=ops.maximum,
         minimum=ops.minimum,
-        normal=lambda shape, seed: keras.random.normal(shape, dtype="float32", seed=seed),
+        normal=random("normal"),
         one_hot=one_hot,
         ones=lambda shape: ops.ones(shape, dtype="float32"),
         raw_seed=raw_seed,
@@ -107,7 +140,7 @@ def _keras():
         sum=lambda x: ops.sum(x, axis=-1),
         take=lambda x, indices: ops.take(x, indices, axis=0),
         take_along=take_along,
-        uniform=lambda shape, seed: keras.random.uniform(shape, dtype="float32", seed=seed),
+        uniform=random("uniform"),
         where=ops.where,
         zeros=lambda shape: ops.zeros(shape, dtype="float32"),
     )
@@ -145,8 +178,8 @@ def _tensorflow():
             # Each replica of a `tf.distribute` strategy has a copy of the generator, in the same state.
             if replica is not None and replica.num_replicas_in_sync > 1:
                 seed = tf.random.fold_in(seed, replica.replica_id_in_sync_group)
-        elif isinstance(seed, numbers.Integral):
-            seed = [int(seed), 0]
+        elif not tf.is_tensor(seed):
+            seed = [_integer(seed), 0]
         return tf.cast(seed, tf.int64)
 
     def shape(x):

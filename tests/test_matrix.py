@@ -7,6 +7,8 @@ the shares of an average can.
 """
 
 import itertools
+import pathlib
+import re
 
 import ml_dtypes
 import numpy as np
@@ -396,11 +398,12 @@ def test_features_of_every_dtype_and_shape(method_name, door_name):
                 np.testing.assert_allclose(row, expected[i], atol=close, err_msg=cell)
 
 
-def test_the_words_of_the_table_are_those_of_the_documentation():
-    table = forms.as_markdown()
+def test_the_documentation_shows_the_table_as_it_is():
+    table, readme = forms.as_markdown(), pathlib.Path(forms.__file__).with_name("README.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- the table: .*? -->\n(.*?)<!-- end of the table -->", readme, re.DOTALL).group(1)
+    assert shown.strip() == table.strip(), "run `python -m keras_mixup.forms` and paste what it prints"
     assert table.count("\n| ") == len(forms.TABLE) + 1
-    for form in forms.MEANING:
-        assert f"**{form}**" in table
+    assert all(f"**{form}**" in table for form in forms.MEANING)
     assert "{" not in table.replace("{...}", "")
 
 
