@@ -230,6 +230,8 @@ def read(batch, layout, method, *, dtype="float32", training=True, inputs=True):
         one = images[0].tensor, axes[images[0].path]
         size = tuple(tables.of(one[0]).shape(one[0])[axis] for axis in one[1])
         axes |= {leaf.path: _map_axes(leaf, _lengths(*one), one[1]) for leaf in leaves if leaf.role != FEATURES}
+    else:
+        axes = {}  # images of several sizes, which are averaged alone: nothing is as long as all of them
     grid = _grid(leaves, axes, size) if size else None
     classes = _classes(leaves, axes, layout, by_position)
     parts = []

@@ -14,10 +14,11 @@ import ml_dtypes
 import numpy as np
 import pytest
 from contract import BACKEND, METHOD_DOORS, FixedWeights, features, one_hot
+from reference import HEIGHT, SIZE, WIDTH, averaged, cut, images, read
 
 from keras_mixup import Choice, CutMix, DMixup, FMix, Mixup, ResizeMix, forms, roles
 
-SIZE, HEIGHT, WIDTH, CLASSES = 5, 4, 6, 3
+CLASSES = 3
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 DTYPES = ("bool", *INTEGERS, *FLOATS, "str")
@@ -58,47 +59,6 @@ CURES = (
     "Use ",
     "name it",
 )
-
-
-def images():
-    """Float images of which channel 0 names image and place, and channel 1 the image."""
-    x = np.zeros((SIZE, HEIGHT, WIDTH, 2), "float32")
-    x[..., 0] = 100 * np.arange(SIZE)[:, None, None] + np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
-    for i in range(SIZE):
-        x[i, ..., 1].flat[i] = 1.0
-    return x
-
-
-def read(mixed):
-    """The share of each image in each row, and where the cut rows kept their own pixels (None for the others)."""
-    shares, kept = np.zeros((SIZE, SIZE)), [None] * SIZE
-    for i, image in enumerate(mixed.astype("float64")):
-        source = (image[..., 0] - np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)) / 100
-        if np.array_equal(source, np.round(source)) and np.isin(source, np.arange(SIZE)).all():
-            found = np.unique(source).astype(int)
-            partner = next((j for j in found if j != i), i)
-            kept[i] = (source == i, partner)
-            shares[i, i] = np.mean(source == i)
-            shares[i, partner] += np.mean(source != i)
-        else:
-            shares[i] = image[..., 1].flat[:SIZE]
-    np.testing.assert_allclose(shares.sum(1), 1.0, atol=1e-6)
-    return shares, kept
-
-
-def averaged(y, shares):
-    return np.tensordot(shares, y.astype("float64"), 1)
-
-
-def cut(y, shares, kept):
-    """A map: pixels where the image was cut, shares where it was averaged."""
-    mixed = averaged(y, shares)
-    for i, place in enumerate(kept):
-        if place is not None:
-            own, partner = place
-            own = own.reshape(own.shape + (1,) * (y.ndim - 3))
-            mixed[i] = np.where(own, y[i].astype("float64"), y[partner].astype("float64"))
-    return mixed
 
 
 def values(dtype, shape, seed=4):
