@@ -6,6 +6,7 @@ from keras_mixup import ops as tables
 from keras_mixup.batch import Layout, mix_batch
 from keras_mixup.methods import Mixup, adjustables, check_method
 from keras_mixup.roles import PASS, decide
+from keras_mixup.workers import Stream
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup")
@@ -80,6 +81,7 @@ class MixLayer(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self._adjustables = [adjustable.variable for adjustable in adjustables(method)]
+        self._stream = Stream(self.seed_generator, seed)
         self._tensorflow_generator = None
         self.built = True
 
@@ -101,11 +103,15 @@ class MixLayer(keras.layers.Layer):
         return mix_batch(
             batch,
             self.method,
-            self._foreign_seed() if _is_foreign(keras.tree.flatten(batch)) else self.seed_generator,
+            self._foreign_seed() if _is_foreign(keras.tree.flatten(batch)) else self._stream.here(),
             layout=self.layout,
             dtype=self.compute_dtype,
             training=training,
         )
+
+    def __reduce__(self):
+        # A copy made in another process is told where the first one was made: there it is in a worker.
+        return _unpickle, (super().__reduce__(), self._stream.process)
 
     def _foreign_seed(self):
         """A seed from a generator of TensorFlow's, which a `tf.data` pipeline can advance under any Keras backend."""
@@ -222,6 +228,13 @@ class MixupLayer(MixLayer):
         names = ("alpha", "per", "pairing", "probability")
         arguments = {name: keras.saving.deserialize_keras_object(config.pop(name)) for name in names}
         return cls(**arguments, **Layout.options(config), **config)
+
+
+def _unpickle(reduced, process):
+    make, arguments = reduced[:2]
+    layer = make(*arguments)
+    layer._stream.process = process
+    return layer
 
 
 def _is_foreign(leaves):

@@ -11,7 +11,7 @@ import pytest
 
 TESTS = pathlib.Path(__file__).parent
 NEUTRAL = [
-    *["weights", "pairing", "mixing", "methods", "cutting", "family", "manifold", "mixupe"],
+    *["weights", "pairing", "mixing", "methods", "cutting", "family", "manifold", "mixupe", "matrix", "reports"],
     *[
         "contract",
         "layer",

@@ -4,7 +4,13 @@ The kind is what has to be right; the example only shows it. Models have theirs 
 `test_boxes.py`, laws of other libraries in `test_peers.py`, the product of all cases in `test_matrix.py`.
 """
 
+import itertools
+import multiprocessing
+import os
+import pickle
 import re
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -232,6 +238,79 @@ def test_channels_first_is_noticed_and_can_be_told():
 def test_one_image_is_not_a_batch_of_rows(image):
     with refuses("which looks like one image. Batch the dataset first"):
         method_through_function(image, ROLL)
+
+
+# --- Worker processes of a data loader ---
+
+LOADER = """
+import sys
+import numpy as np, torch
+from keras_mixup import MixupLayer
+
+def main(start, seed):
+    layer = MixupLayer(0.9, pairing="roll", seed=seed)
+    rows = torch.utils.data.TensorDataset(torch.eye(4).repeat(3, 1), torch.eye(4).repeat(3, 1))
+    torch.manual_seed(5)
+    loader = torch.utils.data.DataLoader(
+        rows, 4, num_workers=2, collate_fn=Collate(layer), multiprocessing_context=start
+    )
+    for epoch in range(2):
+        for x, y in loader:
+            assert np.allclose(x, y)
+            print(*np.diag(x.numpy()).round(6))
+
+class Collate:
+    def __init__(self, layer):
+        self.layer = layer
+    def __call__(self, rows):
+        return self.layer(*(torch.stack(part) for part in zip(*rows)))
+
+if __name__ == "__main__":
+    main(sys.argv[1], eval(sys.argv[2]))
+"""
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="a loader of torch, under the torch backend")
+@pytest.mark.parametrize("start", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", [None, 3])
+def test_no_two_workers_and_no_two_epochs_draw_the_same(start, seed, tmp_path):
+    """Three batches by two workers in two epochs; with a seed, again the same ones in another run."""
+    (tmp_path / "loader.py").write_text(LOADER)
+
+    def run():
+        command = [sys.executable, str(tmp_path / "loader.py"), start, repr(seed)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout.splitlines()
+
+    first = run()
+    assert len(first) == 6 and len(set(first)) == 6
+    assert (run() == first) == (seed is not None)
+
+
+def test_a_seed_in_other_worker_processes_is_refused(monkeypatch):
+    """Which worker this is, nobody says there; two of them would draw the same."""
+    layer = MixupLayer(0.9, seed=3)
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: "the training process")
+    layer(IMAGES)  # made and used in one process, whoever started it
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    with refuses("`seed` should be None in the worker processes of a data loader"):
+        layer(IMAGES)
+    fresh = MixupLayer(0.9, pairing="roll")
+    fresh._stream.process = -2
+    draws = []
+    for _ in range(2):  # two workers, both copies of one layer
+        fresh._stream.in_worker = None
+        draws += [to_numpy(fresh(one_hot(4))) for _ in range(2)]
+    assert all(not np.allclose(a, b) for a, b in itertools.combinations(draws, 2))
+
+
+def test_a_copy_of_a_layer_knows_where_it_was_made():
+    again = pickle.loads(pickle.dumps(MixupLayer(0.3, seed=5)))
+    assert (
+        again._stream.process == os.getpid()
+        and again.get_config() == MixupLayer(0.3, seed=5, name=again.name).get_config()
+    )
 
 
 # --- Keras' own pipelines, and JAX' keys ---
