@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keras_mixup.manifold import ManifoldMixup
+from keras_mixup.batch import Batch
 from keras_mixup.methods import Mixup
 from keras_mixup.mixing import mix
 from keras_mixup.mixupe import MixupE
@@ -180,7 +181,7 @@ def test_the_penalty_alone_mixes_nothing_and_is_still_taken():
         np.random.default_rng(0).normal(size=(6, 4)).astype("float32"),
         np.eye(3, dtype="float32")[[0, 1, 2, 2, 1, 0]],
     )
-    draw = method.draw(6, seed=1)
+    draw = method.draw(Batch(6), seed=1)
     assert np.ptp(draw.weight) == 0 < draw.weight[0] < 1  # one weight for the batch, as in the paper
     np.testing.assert_allclose(mix(x, draw), x, rtol=1e-5)
     network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
