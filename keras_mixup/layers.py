@@ -3,9 +3,9 @@
 import keras
 
 from keras_mixup import ops as tables
-from keras_mixup.batch import Layout, mix_batch
+from keras_mixup.batch import Layout, mix_batch, read
 from keras_mixup.methods import Mixup, adjustables, check_method
-from keras_mixup.roles import PASS, decide
+from keras_mixup.roles import PASS, decide, is_numeric
 from keras_mixup.workers import Stream
 
 
@@ -87,13 +87,14 @@ class MixLayer(keras.layers.Layer):
 
     def __call__(self, x, y=None, sample_weight=None, **kwargs):
         batch = (x, y, sample_weight) if sample_weight is not None else x if y is None else (x, y)
-        leaves = keras.tree.flatten(batch)
-        if _is_foreign(leaves):  # Keras' own machinery cannot hold the tensors of another library
-            return self.call(batch, **kwargs)
+        leaves = decide(batch, self.layout.roles)
+        if _is_foreign([leaf.tensor for leaf in leaves if leaf.role != PASS]):
+            return self.call(batch, **kwargs)  # Keras' own machinery cannot hold the tensors of another library
+        if not all(is_numeric(leaf.tensor) for leaf in leaves if leaf.role != PASS):
+            read(batch, self.layout, self.method)  # refuses it in words, where Keras would fail to convert it
         # What passes through never enters Keras, which would convert it: strings, long ids.
-        enters = [
-            leaf.role != PASS or isinstance(leaf.tensor, keras.KerasTensor) for leaf in decide(batch, self.layout.roles)
-        ]
+        enters = [leaf.role != PASS or isinstance(leaf.tensor, keras.KerasTensor) for leaf in leaves]
+        leaves = [leaf.tensor for leaf in leaves]
         entering = [leaf if inside else None for leaf, inside in zip(leaves, enters, strict=True)]
         outputs = keras.tree.flatten(super().__call__(keras.tree.pack_sequence_as(batch, entering), **kwargs))
         outputs = [out if inside else leaf for leaf, out, inside in zip(leaves, outputs, enters, strict=True)]

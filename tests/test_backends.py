@@ -11,7 +11,19 @@ import pytest
 
 TESTS = pathlib.Path(__file__).parent
 NEUTRAL = [
-    *["weights", "pairing", "mixing", "methods", "cutting", "family", "manifold", "mixupe", "matrix", "reports"],
+    *[
+        "weights",
+        "pairing",
+        "mixing",
+        "methods",
+        "cutting",
+        "family",
+        "manifold",
+        "mixupe",
+        "matrix",
+        "reports",
+        "scenes",
+    ],
     *[
         "contract",
         "layer",

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_mixup.manifold import ManifoldMixup
 from keras_mixup.batch import Batch
+from keras_mixup.manifold import ManifoldMixup
 from keras_mixup.methods import Mixup
 from keras_mixup.mixing import mix
 from keras_mixup.mixupe import MixupE
