@@ -21,7 +21,8 @@ FLOORS = [
     {"methods", "batch"},
     {"layers", "pipeline", "losses", "metrics", "hidden", "manifold", "mixupe"},
     {"model", "gan", "callbacks", "check", "attacks"},
-    {""},  # the contents page, `keras_mixup/__init__.py`
+    {"contents"},
+    {""},  # the package itself, `keras_mixup/__init__.py`
     {"zoo"},
     {"bench"},
     {"cli"},
@@ -31,7 +32,7 @@ FLOOR = {name: level for level, names in enumerate(FLOORS) for name in names}
 
 
 def room(path):
-    """The room of a file: the first part of its path inside the package, `""` for the contents page."""
+    """The room of a file: the first part of its path inside the package, `""` for the package itself."""
     first = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     return "" if first == "__init__" else first
 
@@ -52,7 +53,7 @@ def wrong_arrows(name, source):
     for target in imported(source):
         first, *rest = target.split(".")
         if first == "keras_mixup":
-            other = rest[0] if rest and rest[0] in FLOOR else ""  # `from keras_mixup import Mixup` is the contents page
+            other = rest[0] if rest and rest[0] in FLOOR else ""  # `from keras_mixup import Mixup` is the package
             if other != name and FLOOR[other] >= FLOOR[name]:
                 found.add(other)
     return found
