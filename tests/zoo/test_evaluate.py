@@ -23,7 +23,10 @@ def finished(tmp_path_factory):
 def printed(capsys, *argv):
     assert main(["evaluate", *map(str, argv)]) == 0
     first, *lines = capsys.readouterr().out.splitlines()
-    return first, {name: float(value) for name, value in map(str.split, lines)}
+    units = {"error": ["%"], "top5_error": ["%"], "ece": ["%"], "nll": ["nats"]}
+    for name, _, *unit in map(str.split, lines):
+        assert unit == units[name]
+    return first, {name: float(value) for name, value, *_ in map(str.split, lines)}
 
 
 def test_on_its_own_data_the_scores_are_those_of_the_run(finished, capsys):

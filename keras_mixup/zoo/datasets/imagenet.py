@@ -82,6 +82,30 @@ def _look(usual, data_dir):
     return dataclasses.replace(usual, classes=folders.classes(data_dir)) if folders.is_there(data_dir) else usual
 
 
+def folder_source(name):
+    """A folder of images of your own, `folder:DIR:SIZE`, with `train/CLASS/` and `val/CLASS/`.
+
+    Raises:
+        UserError: If it is not there, or the size is not a number.
+    """
+    root, _, size = name.removeprefix("folder:").rpartition(":")
+    if not (root and size.isascii() and size.isdigit() and int(size) > 0):
+        raise UserError(f"`dataset` should be folder:DIR:SIZE, such as folder:photos:64. Received: dataset={name}.")
+    if not folders.is_there(root):
+        raise UserError(
+            f"`dataset` should be a folder with the folders train and val, and in each of them a folder of images for "
+            f"each class. Received: dataset={name}."
+        )
+
+    def load(train_size, seed, data_dir=None, broken_images="refuse"):
+        return folders.load(root, train_size, seed, int(size), SHARE, broken_images)
+
+    shape = (int(size), int(size), 3)
+    return Source(
+        shape=shape, classes=folders.classes(root), needs=("numpy", "numpy"), load=load, mean=127.5, deviation=127.5
+    )
+
+
 # 255 times the mean and deviation of ImageNet's pixels that all programs use.
 _MEAN, _DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
