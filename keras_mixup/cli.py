@@ -234,7 +234,7 @@ def _add_training(parser):
     parser.add_argument(
         "--smoke",
         action="store_true",
-        help="only try it out: two steps of every row on generated data, written to OUT/smoke",
+        help="only try it out: two steps of each kind of row on generated data, written to OUT/smoke",
     )
 
 
@@ -335,6 +335,8 @@ def _train(args, recipe, rows, out, draw=None):
     chosen = {row.name for row in rows}
     if args.smoke:
         recipe, out = runs.study(recipe).small(), out / "smoke"
+        if args.row is None and draw is None:
+            chosen = {row.name for row in runs.study(recipe).enough()} | {*_added(args, rows)}
     rows, study = [row for row in recipe.rows if row.name in chosen], runs.study(recipe)
     need(f"keras-mixup {args.command.__name__.strip('_')}", *_PACKAGES, *study.packages(args.smoke))
     runs.check_out(recipe, out, args.smoke)

@@ -3,7 +3,7 @@
 import dataclasses
 
 from keras_mixup.zoo import examples, figures, measures, previews, report
-from keras_mixup.zoo.recipe import for_row
+from keras_mixup.zoo.recipe import for_row, of_kind
 from keras_mixup.zoo.study import Study
 
 SMOKE_STEPS = 2
@@ -29,6 +29,18 @@ class Classifiers(Study):
             for row in self.recipe.rows
         ]
         return dataclasses.replace(self.recipe, rows=tuple(rows), seeds=1, **small)
+
+    def enough(self):
+        """The first rows with a network, a data set, a kind of method, or another way to train of their own."""
+        chosen, tried = [], set()
+        for row in self.recipe.rows:
+            own = for_row(self.recipe, row)
+            treatments = {key for key in row.settings if key in of_kind(self.recipe, "treatment")}
+            what = {("network", own.network), ("dataset", own.dataset), ("method", type(row.method)), *treatments}
+            if not what <= tried:
+                chosen.append(row)
+                tried |= what
+        return chosen
 
     def load(self, row, seed, data_dir=None, smoke=False):
         return examples.load(self.recipe, row, seed, data_dir, smoke)

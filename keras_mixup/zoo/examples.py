@@ -35,7 +35,7 @@ def load(recipe, row, seed, data_dir=None, smoke=False):
     # A recipe for GANs has neither.
     noise, held_out_size = (getattr(recipe, field, 0) for field in ("label_noise", "held_out"))
     if smoke:
-        source = datasets.get(recipe.dataset)
+        source = datasets.get(recipe.dataset).small()
         training, test = generated.load(source, recipe.train_size + held_out_size, recipe.batch_size, seed)
     else:
         source = datasets.get(recipe.dataset, data_dir)

@@ -31,6 +31,10 @@ class Study:
         """The same recipe cut down to a few steps of every row."""
         raise NotImplementedError
 
+    def enough(self):
+        """Rows that together try out all that the recipe needs, once each."""
+        return self.recipe.rows
+
     def load(self, row, seed, data_dir=None, smoke=False):
         """The data of a seed, the same for every row that names no data of its own."""
         raise NotImplementedError

@@ -82,7 +82,7 @@ def test_what_is_not_a_finished_run_is_refused(argv, finished, capsys):
 def test_unknown_data_and_other_classes_are_refused(finished, monkeypatch, capsys):
     assert main(["evaluate", str(finished), "--data", "mnits"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"keras-mixup: `--data` should be one of: {', '.join(datasets.NAMES)}. Received: --data mn")
+    assert error.startswith(f"keras-mixup: `dataset` should be one of: {', '.join(datasets.NAMES)}; or your own")
     for changes in ({"classes": ("a", "b")}, {"shape": (9, 9, 1)}):
         other(monkeypatch, (1, 2))
         monkeypatch.setitem(datasets._SOURCES, "other", dataclasses.replace(datasets._SOURCES["other"], **changes))

@@ -123,7 +123,7 @@ def outcome(out):
     where = out / "mixup-0.2" / "seed0"
     result = json.loads((where / "result.json").read_text())
     for key in (*TIMES, "environment"):
-        del result[key]
+        result.pop(key, None)
     return untimed(json.loads((where / "history.json").read_text())), result
 
 

@@ -18,7 +18,7 @@ def load(train_size, seed, data_dir=None, broken_images="refuse"):
     """ImageNet: 1.28 million training images, and the 50,000 of the validation set to test on."""
     if data_dir is not None and folders.is_there(data_dir):
         return folders.load(data_dir, train_size, seed, SIZE, SHARE, broken_images)
-    _no_skipping(broken_images)
+    _need("imagenet2012", data_dir, broken_images)
     test = prepared.streamed("imagenet2012", "validation", data_dir, SIZE, SHARE)
     return _training(train_size, data_dir), test
 
@@ -34,7 +34,7 @@ def load_a(train_size, seed, data_dir=None, broken_images="refuse"):
         if broken_images == "skip":
             test = folders.without_broken(*test)
         return training, folders.split(*test, SIZE, SHARE)
-    _no_skipping(broken_images)
+    _need("imagenet2012", data_dir, broken_images)
     return _training(train_size, data_dir), prepared.streamed("imagenet_a", "test", data_dir, SIZE, SHARE)
 
 
@@ -48,7 +48,14 @@ def load_tiny(train_size, seed, data_dir=None, broken_images="refuse"):
     return folders.load(data_dir, train_size, seed, TINY_SIZE, TINY_SHARE, broken_images)
 
 
-def _no_skipping(broken_images):
+def _need(name, data_dir, broken_images):
+    """Refuse what is neither a folder of images nor prepared, and to search what is prepared for broken images."""
+    if not prepared.is_prepared(name, data_dir):
+        raise UserError(
+            "`--data-dir` should be a folder with ImageNet's JPEG files, as train/CLASS/NAME.JPEG and "
+            f"val/CLASS/NAME.JPEG; or where TensorFlow Datasets has prepared {name}, which downloads nothing and needs "
+            f"the archives of image-net.org. Received: --data-dir={data_dir}."
+        )
     if broken_images == "skip":
         raise UserError(
             "`broken_images` should be refuse for what TensorFlow Datasets prepared; a folder of image files can be "
