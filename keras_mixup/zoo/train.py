@@ -112,6 +112,8 @@ def build(recipe, method, seed, source):
     if options and "dropout" not in inspect.signature(make).parameters:
         raise UserError(f"`dropout` should be 0 for {recipe.network}. Received: dropout={recipe.dropout}.")
     network = make(source.shape, len(source.classes), **options)
+    if isinstance(network, keras.Sequential):  # which has no `input`
+        network = keras.Model(network.inputs[0], network.outputs[0])
     if recipe.input_noise:
         inputs = keras.Input(source.shape)
         network = keras.Model(inputs, network(keras.layers.GaussianNoise(recipe.input_noise)(inputs)))

@@ -261,7 +261,7 @@ def test_every_kind_of_row_trains_in_its_own_way(trained):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_first_rows_smoke(name, tmp_path):
-    recipe = runs.smoke_recipe(recipes.get(name))
+    recipe = runs.study(recipes.get(name)).small()
     row = recipe.rows[1]
     result = runs.run(recipe, row, 0, runs.load(recipe, row, 0, smoke=True), tmp_path, smoke=True)
     assert np.isfinite(result["nll"])
