@@ -335,8 +335,8 @@ def _train(args, recipe, rows, out, draw=None):
     chosen = {row.name for row in rows}
     if args.smoke:
         recipe, out = runs.study(recipe).small(), out / "smoke"
-        if args.row is None and draw is None:
-            chosen = {row.name for row in runs.study(recipe).enough()} | {*_added(args, rows)}
+        if draw is None and not (args.row or args.alpha or args.method):
+            chosen = {row.name for row in runs.study(recipe).enough()}
     rows, study = [row for row in recipe.rows if row.name in chosen], runs.study(recipe)
     need(f"keras-mixup {args.command.__name__.strip('_')}", *_PACKAGES, *study.packages(args.smoke))
     runs.check_out(recipe, out, args.smoke)

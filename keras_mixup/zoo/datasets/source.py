@@ -9,7 +9,6 @@ from typing import Any
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.tasks import Classification
 
-
 SMALL = 64  # five times halved, as by the networks of ImageNet, 2 are left
 
 
