@@ -24,6 +24,7 @@ NEUTRAL = [
         "callbacks",
         "check",
         "attacks",
+        "boxes",
     ],
 ]
 
