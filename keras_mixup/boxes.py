@@ -1,16 +1,20 @@
 """Bounding boxes: what becomes of the boxes of two images that are mixed.
 
-Averaged images show both, so a row carries its own boxes and then its partner's. Where images are cut, the partner's
-boxes are clipped to what is pasted (and shrunk with it), and its own to what is left of them. A box of which less than
-`min_area` is left is dropped; so are those of an image that has no share. What is dropped becomes Keras' padding: boxes
-of zeros, labels of -1.
+Boxes follow the share that targets follow. A row carries its own boxes and then its partner's, each where that image
+has a share; an image that is mixed with itself carries its boxes once. Averaged images show both, so nothing else
+happens. Where images are cut, the partner's boxes are clipped to what is pasted (and shrunk with it), and its own to
+what is left of them. A box of which less than `min_area` is left is dropped. What is dropped becomes Keras' padding:
+boxes of zeros, labels of -1.
 
 The layouts are Keras' and KerasCV's, `{"boxes": (batch, n, 4), "labels" or "classes": (batch, n)}`, and that of
-TensorFlow Datasets, `{"bbox": (batch, n, 4), "label": (batch, n)}`; whatever else has a row for each box goes along.
+TensorFlow Datasets, `{"bbox": (batch, n, 4), "label": (batch, n)}`. Whatever else has an entry for each box goes along
+as it is, but for `weights`, which are multiplied by the weight that the box's image has in the pixels that show it.
+
+Inside, boxes are four tensors (top, left, bottom, right) in pixels, each of shape `(rows, n)`.
 """
 
 from keras_mixup import ops as tables
-from keras_mixup.roles import BOX_KEYS, dtype_of, words
+from keras_mixup.roles import BOX_KEYS, dtype_of, role_for, words
 
 FORMATS = (
     "xyxy",
@@ -22,6 +26,7 @@ FORMATS = (
     "rel_xywh",
 )
 TFDS_FORMAT = "rel_yxyx"  # `tfds.features.BBoxFeature`
+CLOSE = 1e-3  # of a pixel: coordinates that are shares of an image's sides are not exact
 
 
 def mix_boxes(parts, draw, layout, image_size, grid):
@@ -35,79 +40,105 @@ def mix_boxes(parts, draw, layout, image_size, grid):
         grid: Height and width that the draw's boxes count in.
 
     Returns:
-        A list of tensors, twice as many boxes along the second axis.
+        A list of tensors, twice as many boxes along the second axis; as many as before without a draw.
+
+    Raises:
+        ValueError: If a tensor has no entry for each box, or the draw, format or dtype is one that boxes cannot follow.
     """
+    coordinates = _coordinates(parts)
+    _check_entries(parts, coordinates)
     if draw is None:
         return [part.tensor for part in parts]
+    _check_draw(parts, draw, coordinates)
+    ops = tables.of(parts[0].tensor, draw.weight)
+    share, partner = ops.reshape(draw.for_targets.weight, (-1, 1)), ops.cast(draw.partner, "int32")
+    original = ops.arange(ops.shape(share)[0]) if draw.original is None else ops.cast(draw.original, "int32")
+    same = ops.reshape(original == partner, (-1, 1))
+    if draw.cuts:
+        form = _format(coordinates, layout)
+        given = [ops.take(coordinates.tensor, rows) for rows in (original, partner)]
+        own, other = (_to_edges(ops, boxes, form, image_size) for boxes in given)
+        hole = _in_pixels(ops, draw.box, image_size, grid)
+        window = None if draw.window is None else _in_pixels(ops, draw.window, image_size, grid)
+        same = same & _shows_itself(ops, hole, window, image_size)
+        uncut = same | (_area(ops, hole) == 0.0)
+        weight = ops.reshape(draw.weight, (-1, 1))
+        own_left, own_seen = _left(ops, own, hole, uncut, layout.min_area, image_size)
+        everywhere = uncut | (weight < 1.0)
+        other_left, other_seen = _pasted(ops, other, hole, window, everywhere, layout.min_area, image_size)
+        shares = ops.where(uncut, share, weight), ops.where(everywhere, 1.0 - share, 1.0)
+        changed = [
+            _replaced(ops, boxes, before, after, form, image_size, coordinates.dtype)
+            for boxes, before, after in zip(given, (own, other), (own_left, other_left), strict=True)
+        ]
+    else:
+        own_seen = other_seen = share >= 0.0
+        shares, changed = (share, 1.0 - share), None
+    counts = (same | (share > 0.0)) & own_seen, ops.where(same, False, share < 1.0) & other_seen
+    shares = ops.where(same, 1.0, shares[0]), shares[1]
+    mixed = []
+    for part in parts:
+        sides = [ops.take(part.tensor, rows) for rows in (original, partner)]
+        if part is coordinates and changed:
+            sides = changed
+        elif part.key == "weights":
+            sides = [ops.cast(factor, part.dtype) * side for factor, side in zip(shares, sides, strict=True)]
+        padding = ops.cast(ops.convert(_padding(part, coordinates)), part.dtype)
+        sides = [ops.where(_like(ops, seen, side), side, padding) for seen, side in zip(counts, sides, strict=True)]
+        mixed.append(ops.concat(sides, axis=1))
+    return mixed
+
+
+# --- What the tensors of a dict of boxes are ---
+
+
+def _coordinates(parts):
+    """The tensor of coordinates: the one of shape `(batch, boxes, 4)`, by its key if there are several."""
+    candidates = [part for part in parts if len(part.tensor.shape) == 3 and part.tensor.shape[2] in (4, None)]
+    named = [part for part in candidates if part.key in BOX_KEYS]
+    several = named or candidates
+    return several[0] if len(several) == 1 else None
+
+
+def _check_entries(parts, coordinates):
+    """Every tensor has an entry for each box."""
+    lengths = {part.tensor.shape[1] for part in parts if len(part.tensor.shape) > 1}
+    boxes = coordinates.tensor.shape[1] if coordinates is not None else next(iter(lengths), None)
+    for part in parts:
+        shape = tuple(part.tensor.shape)
+        if len(shape) < 2 or None not in (shape[1], boxes) and shape[1] != boxes:
+            raise ValueError(
+                "What stands beside bounding boxes should have an entry for each of them, shape `(batch, boxes, ...)`. "
+                f"Received: `{part.name}` of {words(part.tensor)}. If it belongs to the image, say what it is: "
+                f"`roles={{{role_for(part)}: 'targets'}}`, or 'pass'."
+            )
+
+
+def _check_draw(parts, draw, coordinates):
+    """The draw is one that boxes can follow."""
     if draw.region is not None or len(draw.partner.shape) == 2:
         raise ValueError(
             "Bounding boxes can be mixed by methods of one partner that average or cut boxes, like `Mixup`, `CutMix` "
             "and `ResizeMix`. Received: one that cuts other shapes, or has several partners."
         )
-    coordinates = [part for part in parts if part.key in BOX_KEYS]
-    if draw.cuts and len(coordinates) != 1:
+    if draw.cuts and draw.box.shape[1] != 4:
         raise ValueError(
-            "To cut images, their bounding boxes should be given as one tensor `boxes` or `bbox`. "
-            f"Received: {', '.join(f'`{part.name}`' for part in parts)}."
+            "Bounding boxes can be cut along height and width only. Received: `axes` of one axis. Leave `axes` out, or "
+            "use a method like `Mixup`."
         )
-    ops = tables.of(parts[0].tensor, draw.weight)
-    weight, partner = draw.weight, ops.cast(draw.partner, "int32")
-    rows = ops.arange(ops.shape(weight)[0])
-    original = rows if draw.original is None else ops.cast(draw.original, "int32")
-    same = original == partner
-    if draw.window is not None:  # an image that is pasted into itself, shrunk, does change
-        same = same & (weight < 0.0)
-    shares = weight, draw.for_targets.weight
-    own_counts = ((ops.maximum(*shares) > 0.0) | same)[:, None]
-    other_counts = ((ops.minimum(*shares) < 1.0) & ops.where(same, False, True))[:, None]
-    own_boxes = other_boxes = None
-    if draw.cuts:
-        form = _format(coordinates[0], layout)
-        edges = _to_edges(ops, ops.cast(coordinates[0].tensor, "float32"), form, image_size)
-        own, other = ops.take(edges, original), ops.take(edges, partner)
-        pasted = _in_pixels(ops, draw.box, ops.shape(weight)[0], image_size, grid)
-        if draw.window is not None:
-            window = _in_pixels(ops, draw.window, ops.shape(weight)[0], image_size, grid)
-            other = _shrink(ops, other, window, image_size)
-        pasted = ops.where(same[:, None], 0.0, pasted)
-        empty = _area(ops, pasted[:, None, :]) == 0.0  # here nothing is cut: images are averaged, or left alone
-        own, own_share = _visible(ops, own, pasted)
-        clipped, other_share = _clip(ops, other, pasted)
-        other = ops.where(empty[..., None], other, clipped)
-        other_share = ops.where(empty, ops.where(_area(ops, other) > 0.0, 1.0, 0.0), other_share)
-        own_counts = own_counts & (own_share > 0.0) & (own_share >= layout.min_area)
-        other_counts = other_counts & (other_share > 0.0) & (other_share >= layout.min_area)
-        own_boxes, other_boxes = (_from_edges(ops, left, form, image_size) for left in (own, other))
-    return [
-        _both(ops, part, draw, original, partner, own_counts, other_counts, own_boxes, other_boxes) for part in parts
-    ]
+    if draw.cuts and coordinates is None:
+        raise ValueError(
+            "To cut images, their bounding boxes should be given as one tensor `boxes` or `bbox` of shape `(batch, "
+            f"boxes, 4)`. Received: {', '.join(f'`{part.name}` of {words(part.tensor)}' for part in parts)}."
+        )
 
 
-def _both(ops, part, draw, original, partner, own_counts, other_counts, own_boxes, other_boxes):
-    """One tensor of the dict: the rows of both images side by side, padding where they do not count."""
-    tensor, padding = part.tensor, _padding(part)
-    if part.key in BOX_KEYS and own_boxes is not None:
-        own, other = ops.cast(own_boxes, part.dtype), ops.cast(other_boxes, part.dtype)
-    else:
-        own, other = ops.take(tensor, original), ops.take(tensor, partner)
-    if part.key == "weights":
-        share = ops.cast(ops.reshape(draw.for_targets.weight, (-1, 1)), part.dtype)
-        own, other = share * own, (1.0 - share) * other
-    filled = []
-    for boxes, counts in ((own, own_counts), (other, other_counts)):
-        counts = ops.reshape(counts, (*ops.shape(counts), *(1,) * (len(boxes.shape) - 2)))
-        filled.append(ops.where(counts, boxes, ops.cast(ops.convert(padding), part.dtype)))
-    return ops.concat(filled, axis=1)
-
-
-def _padding(part):
+def _padding(part, coordinates):
     """Keras' padding for one tensor of the dict."""
     dtype = dtype_of(part.tensor)
     if dtype == "bool":
         return False
-    if part.key in BOX_KEYS:
-        return 0
-    if part.key == "weights":
+    if part is coordinates or part.key in BOX_KEYS or part.key == "weights":
         return 0
     if dtype.startswith("uint"):
         raise ValueError(
@@ -121,7 +152,7 @@ def _format(part, layout):
     """In what format the coordinates are."""
     if layout.box_format is not None:
         return layout.box_format
-    if part.key == "bbox" and any(key == "objects" for key in part.path):
+    if part.key == "bbox" and "objects" in part.path:
         return TFDS_FORMAT
     raise ValueError(
         "To cut images, the format of their bounding boxes should be known. "
@@ -130,86 +161,136 @@ def _format(part, layout):
     )
 
 
+# --- From a format to edges in pixels, and back ---
+
+
 def _to_edges(ops, boxes, form, image_size):
     """Boxes of any format as (top, left, bottom, right) in pixels."""
-    a, b, c, d = (boxes[..., k] for k in range(4))
-    height, width = (ops.cast(side, "float32") for side in image_size)
-    if form.startswith("rel_"):
-        y, x = (height, width)
-        a, b, c, d = (a * y, b * x, c * y, d * x) if form == "rel_yxyx" else (a * x, b * y, c * x, d * y)
-    form = form.removeprefix("rel_")
-    if form == "yxyx":
-        return ops.stack([a, b, c, d], axis=-1)
-    if form == "xyxy":
-        return ops.stack([b, a, d, c], axis=-1)
-    if form == "xywh":
-        return ops.stack([b, a, b + d, a + c], axis=-1)
-    return ops.stack([b - d / 2, a - c / 2, b + d / 2, a + c / 2], axis=-1)
+    a, b, c, d = (ops.cast(boxes[..., k], "float32") for k in range(4))
+    kind = form.removeprefix("rel_")
+    if kind == "yxyx":
+        edges = a, b, c, d
+    elif kind == "xyxy":
+        edges = b, a, d, c
+    elif kind == "xywh":
+        edges = b, a, b + d, a + c
+    else:
+        edges = b - d / 2.0, a - c / 2.0, b + d / 2.0, a + c / 2.0
+    if form == kind:
+        return edges
+    return tuple(edge * side for edge, side in zip(edges, _sides(ops, image_size) * 2, strict=True))
 
 
 def _from_edges(ops, edges, form, image_size):
     """The way back from `_to_edges`."""
-    top, left, bottom, right = (edges[..., k] for k in range(4))
-    height, width = (ops.cast(side, "float32") for side in image_size)
-    if form.startswith("rel_"):
-        top, left, bottom, right = top / height, left / width, bottom / height, right / width
-    form = form.removeprefix("rel_")
-    if form == "yxyx":
-        return ops.stack([top, left, bottom, right], axis=-1)
-    if form == "xyxy":
-        return ops.stack([left, top, right, bottom], axis=-1)
-    if form == "xywh":
-        return ops.stack([left, top, right - left, bottom - top], axis=-1)
-    return ops.stack([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], axis=-1)
+    kind = form.removeprefix("rel_")
+    if form != kind:
+        edges = [edge / side for edge, side in zip(edges, _sides(ops, image_size) * 2, strict=True)]
+    top, left, bottom, right = edges
+    if kind == "yxyx":
+        numbers = top, left, bottom, right
+    elif kind == "xyxy":
+        numbers = left, top, right, bottom
+    elif kind == "xywh":
+        numbers = left, top, right - left, bottom - top
+    else:
+        numbers = (left + right) / 2.0, (top + bottom) / 2.0, right - left, bottom - top
+    return ops.stack(list(numbers), axis=-1)
 
 
-def _in_pixels(ops, box, rows, image_size, grid):
-    """A box of the draw for each row, counted in the places of its grid, in pixels of the images."""
+def _replaced(ops, boxes, before, after, form, image_size, dtype):
+    """The boxes as they were given, bit for bit, but for those of which an edge has moved."""
+    moved = sum(ops.abs(one - two) for one, two in zip(before, after, strict=True)) > 0.0
+    new = _from_edges(ops, after, form, image_size)
+    if not dtype.startswith(("float", "bfloat")):
+        new = ops.floor(new + 0.5)
+    return ops.where(_like(ops, moved, new), ops.cast(new, dtype), boxes)
+
+
+def _in_pixels(ops, box, image_size, grid):
+    """A box of the draw for each row (or one for all), counted in the places of its grid, as edges in pixels."""
     factors = [
-        ops.cast(size, "float32") / ops.cast(places, "float32") for size, places in zip(image_size, grid, strict=True)
-    ]
-    box = ops.cast(box, "float32") + ops.zeros((rows, 1))
-    return ops.stack([box[:, k] * factors[k % 2] for k in range(4)], axis=1)
+        size / ops.cast(places, "float32") for size, places in zip(_sides(ops, image_size), grid, strict=True)
+    ] * 2
+    return tuple(ops.reshape(ops.cast(box[:, k], "float32"), (-1, 1)) * factor for k, factor in enumerate(factors))
 
 
-def _area(ops, edges):
-    sides = [ops.maximum(edges[..., 2 + k] - edges[..., k], 0.0) for k in range(2)]
-    return sides[0] * sides[1]
+def _sides(ops, image_size):
+    """Height and width as float32 numbers."""
+    return tuple(ops.cast(side, "float32") for side in image_size)
 
 
-def _shrink(ops, edges, window, image_size):
+def _like(ops, values, tensor):
+    """Values `(rows, n)` with more axes, as many as a tensor has."""
+    return ops.reshape(values, (*ops.shape(values), *(1,) * (len(tensor.shape) - 2)))
+
+
+# --- What is seen of boxes where images are cut ---
+
+
+def _left(ops, edges, hole, uncut, min_area, image_size):
+    """Boxes around what a pasted hole leaves of them, and whether enough is left.
+
+    The rest of a rectangle is narrower only where the hole covers it from side to side.
+    """
+    edges = _where(ops, uncut, edges, _clip(ops, edges, _frame(ops, image_size)))
+    covered = _clip(ops, edges, hole)
+    rest = list(edges)
+    for first, last in ((0, 2), (1, 3)):
+        start, stop = 1 - first, 3 - first  # the edges across
+        across = (covered[start] <= edges[start] + CLOSE) & (covered[stop] >= edges[stop] - CLOSE)
+        across = across & (covered[last] > covered[first])
+        rest[first] = ops.where(across & (covered[first] <= edges[first] + CLOSE), covered[last], edges[first])
+        rest[last] = ops.where(across & (covered[last] >= edges[last] - CLOSE), covered[first], edges[last])
+    share = 1.0 - _area(ops, covered) / ops.maximum(_area(ops, edges), CLOSE**2)
+    return _where(ops, uncut, edges, rest), uncut | (_is_seen(rest) & (share >= min_area))
+
+
+def _pasted(ops, edges, hole, window, everywhere, min_area, image_size):
+    """Boxes of a partner, shrunk into its window and clipped to the hole, and whether enough of them is left."""
+    whole = _clip(ops, edges, _frame(ops, image_size))
+    if window is not None:
+        whole = _shrink(whole, window, _sides(ops, image_size))
+    clipped = _clip(ops, whole, hole)
+    share = _area(ops, clipped) / ops.maximum(_area(ops, whole), CLOSE**2)
+    return _where(ops, everywhere, edges, clipped), everywhere | (_is_seen(clipped) & (share >= min_area))
+
+
+def _shows_itself(ops, hole, window, image_size):
+    """Whether an image that is mixed with itself stays as it is: unless it is shrunk into a part of itself."""
+    if window is None:
+        return _area(ops, hole) >= 0.0
+    height, width = _sides(ops, image_size)
+    is_whole = (window[2] - window[0] >= height) & (window[3] - window[1] >= width)
+    return is_whole | (_area(ops, hole) == 0.0)
+
+
+def _shrink(edges, window, sides):
     """Boxes of an image that is shrunk into a window."""
-    moved = []
-    for k in range(4):
-        first, last = window[:, k % 2, None], window[:, 2 + k % 2, None]
-        moved.append(first + edges[..., k] * (last - first) / ops.cast(image_size[k % 2], "float32"))
-    return ops.stack(moved, axis=-1)
+    top, left, bottom, right = window
+    scale, shift = ((bottom - top) / sides[0], (right - left) / sides[1]) * 2, (top, left) * 2
+    return tuple(start + edge * ratio for edge, start, ratio in zip(edges, shift, scale, strict=True))
 
 
 def _clip(ops, edges, box):
-    """Boxes clipped to a box, and which share of each is left."""
-    clipped = []
-    for k in range(4):
-        first, last = box[:, k % 2, None], box[:, 2 + k % 2, None]
-        clipped.append(ops.minimum(ops.maximum(edges[..., k], first), last))
-    clipped = ops.stack(clipped, axis=-1)
-    return clipped, _area(ops, clipped) / ops.maximum(_area(ops, edges), 1e-12)
+    """Boxes clipped to a box."""
+    return tuple(ops.minimum(ops.maximum(edge, box[k % 2]), box[2 + k % 2]) for k, edge in enumerate(edges))
 
 
-def _visible(ops, edges, box):
-    """Boxes around what a pasted box leaves of them, and which share of each is left.
+def _frame(ops, image_size):
+    """The edges of the image."""
+    return 0.0, 0.0, *_sides(ops, image_size)
 
-    The rest of a rectangle is narrower only where the paste covers it from side to side.
-    """
-    covered, share = _clip(ops, edges, box)
-    left = [edges[..., k] for k in range(4)]
-    for k in range(2):  # along rows where all columns are covered, and the other way round
-        other = 1 - k
-        across = (covered[..., other] <= edges[..., other]) & (covered[..., 2 + other] >= edges[..., 2 + other])
-        across = across & (share > 0.0)
-        from_start = across & (covered[..., k] <= edges[..., k])
-        to_end = across & (covered[..., 2 + k] >= edges[..., 2 + k])
-        left[k] = ops.where(from_start, covered[..., 2 + k], left[k])
-        left[2 + k] = ops.where(to_end, covered[..., k], left[2 + k])
-    rest = ops.where(_area(ops, edges) > 0.0, 1.0 - share, 0.0)
-    return ops.stack(left, axis=-1), rest
+
+def _area(ops, edges):
+    top, left, bottom, right = edges
+    return ops.maximum(bottom - top, 0.0) * ops.maximum(right - left, 0.0)
+
+
+def _is_seen(edges):
+    top, left, bottom, right = edges
+    return (bottom - top > CLOSE) & (right - left > CLOSE)
+
+
+def _where(ops, condition, edges, others):
+    return tuple(ops.where(condition, one, two) for one, two in zip(edges, others, strict=True))

@@ -36,6 +36,7 @@ NEUTRAL = [
         "callbacks",
         "check",
         "attacks",
+        "boxes",
     ],
 ]
 

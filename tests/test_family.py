@@ -1,4 +1,4 @@
-"""The rest of the family: choices, several partners, label weights of their own, schedules, pairs and boxes."""
+"""The rest of the family: choices, several partners, label weights of their own, schedules and pairs."""
 
 import re
 
@@ -680,37 +680,6 @@ def test_what_has_no_pair_form_is_refused():
         method_through_function((IMAGES, one_hot(6)), Mixup(), pairs=True)
     with refuses("Pairs name one partner: `DMixup` has several. Leave `pairs` out and give `num_classes=...`."):
         method_through_function((IMAGES, CLASSES), DMixup(), pairs=True)
-
-
-# --- Boxes ----------------------------------------------------------------------------------------------------------
-
-
-@at_every_quick_door
-def test_the_boxes_of_both_images_are_kept_with_their_shares(door):
-    """The labels among the boxes are ids of boxes and not targets to mix; the weights are shares of their images."""
-    boxes = {
-        "boxes": features(4, (3, 4)),
-        "labels": np.arange(12, dtype="int32").reshape(4, 3),
-        "weights": np.array([[1, 1, 0]] * 4, "float32"),
-    }
-    batch = {"images": features(4, (5, 5, 3)), "labels": np.arange(4), "bounding_boxes": boxes}
-    mixed = door(batch, Mixup(FixedWeights(0.3, 0.8, 0.6, 0.9), pairing="roll"), num_classes=4)
-    weight, partner = read_draw(mixed["labels"])
-    np.testing.assert_allclose(weight, [0.3, 0.8, 0.6, 0.9], rtol=1e-6)
-    assert_mixed(mixed["images"], batch["images"], weight, partner)
-    union = mixed["bounding_boxes"]
-    for key in ("boxes", "labels"):
-        np.testing.assert_array_equal(union[key], np.concatenate([boxes[key], boxes[key][partner]], axis=1))
-        assert union[key].dtype == boxes[key].dtype
-    shares = np.concatenate([weight[:, None] * boxes["weights"], (1 - weight)[:, None] * boxes["weights"]], axis=1)
-    np.testing.assert_allclose(union["weights"], shares, rtol=1e-6)
-
-
-@pytest.mark.parametrize("method", [CutMix(), FMix(), DMixup(), DEIT], ids=repr)
-def test_boxes_are_not_cut(method):
-    batch = {"image": features(4, (5, 5, 3)), "bounding_boxes": {"boxes": features(4, (3, 4))}}
-    with refuses("Bounding boxes can be mixed by `Mixup` alone: other methods would cut them."):
-        method_through_function(batch, method)
 
 
 # --- Every method, everywhere ---------------------------------------------------------------------------------------
