@@ -460,9 +460,20 @@ def _part(leaf, axes, classes, layout, method, dtype, size, grid):
         )
     tensor, out = _encoded(leaf, role, rule.form, classes, dtype)
     if axes:
+        tensor = _of_the_images_size(tensor, leaf, axes, size)
         lengths = zip(axes, _lengths(leaf.tensor, axes), grid, strict=True)
         axes = tuple((axis, _times(length, places)) for axis, length, places in lengths)
     return Part(leaf.path, leaf.name, leaf.key, role, rule.form, tensor, out, axes or None)
+
+
+def _of_the_images_size(tensor, leaf, axes, size):
+    """The tensor; where its size is not known before the batch is there, only if it is that of the images."""
+    ops = tables.of(leaf.tensor)
+    if all(isinstance(n, int) for n in (*size, *_lengths(leaf.tensor, axes))):
+        return tensor
+    lengths = [ops.shape(leaf.tensor)[axis] for axis in axes]
+    good = ops.convert(lengths) == ops.convert(size)
+    return ops.required(tensor, good, f"`{leaf.name}` should be as high and wide as the images. Resize it.")
 
 
 def _times(length, places):

@@ -129,6 +129,7 @@ def _keras():
         ones=lambda shape: ops.ones(shape, dtype="float32"),
         raw_seed=raw_seed,
         repeat=lambda x, times, axis: ops.repeat(x, times, axis=axis),
+        required=lambda values, good, message: values,  # of what is not known before: all shapes are
         reshape=ops.reshape,
         searchsorted=lambda x, values, side: ops.cast(ops.searchsorted(x, values, side=side), "int32"),
         shape=ops.shape,
@@ -162,9 +163,12 @@ def _tensorflow():
         large = math.prod(example) * x.dtype.size >= COMPILE_FROM_BYTES
         return compile_once(function) if large else function
 
-    def checked(values, good, message):
+    def required(values, good, message):
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(good), [message])]):
-            values = tf.identity(values)
+            return tf.identity(values)
+
+    def checked(values, good, message):
+        values = required(values, good, message)
         # XLA leaves the check out. There what is not good ruins the loss: a row of zeros would not.
         return tf.where(tf.reduce_all(good, axis=-1, keepdims=True), values, math.nan)
 
@@ -211,6 +215,7 @@ def _tensorflow():
         ones=lambda shape: tf.ones(shape, dtype=tf.float32),
         raw_seed=raw_seed,
         repeat=lambda x, times, axis: tf.repeat(x, times, axis=axis),
+        required=required,
         reshape=tf.reshape,
         searchsorted=lambda x, values, side: tf.searchsorted(x, values, side=side),
         shape=shape,

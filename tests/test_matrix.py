@@ -16,7 +16,7 @@ import pytest
 from contract import BACKEND, METHOD_DOORS, FixedWeights, features, one_hot
 from reference import HEIGHT, SIZE, WIDTH, averaged, cut, images, read
 
-from keras_mixup import Choice, CutMix, DMixup, FMix, Mixup, ResizeMix, forms, roles
+from keras_mixup import Choice, CutMix, DMixup, FMix, MixLayer, Mixup, ResizeMix, forms, mix_with, roles
 
 CLASSES = 3
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -447,3 +447,24 @@ def test_targets_of_a_series_are_cut_along_its_time(door):
         source = np.round((mixed_x - np.arange(9)[:, None]) / 100).astype(int)
         assert (source[..., 0] == source[..., 1]).all() and (source != np.arange(SIZE)[:, None, None]).any()
         np.testing.assert_array_equal(mixed_y[..., 0], np.take_along_axis(y[..., 0], source[..., 0], 0))
+
+
+@pytest.mark.parametrize("name", ["transformation", "layer in map"])
+def test_maps_of_unknown_size_are_cut_if_they_are_as_large_as_the_images(name):
+    """Bucketed images: their sizes are known when the batch is there, and not before."""
+    tf = pytest.importorskip("tensorflow")
+    ids = np.random.default_rng(1).integers(0, 9, (SIZE, HEIGHT, WIDTH)).astype("int32")
+
+    def mixed(masks):
+        signature = (tf.TensorSpec((None, None, None, 2)), tf.TensorSpec((None, None, None), tf.int32))
+        dataset = tf.data.Dataset.from_generator(lambda: [(images(), masks)], output_signature=signature)
+        door = {"transformation": mix_with, "layer in map": lambda method, **_: lambda ds: ds.map(MixLayer(method))}[
+            name
+        ]
+        ((x, y),) = dataset.apply(door(METHODS["cuts"]))
+        return x.numpy(), y.numpy()
+
+    x, y = mixed(ids)
+    np.testing.assert_array_equal(y, cut(ids, *read(x)))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`y` should be as high and wide as the images"):
+        mixed(ids[:, ::2, ::2])
