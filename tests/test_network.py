@@ -153,7 +153,8 @@ def test_resuming_is_exact(way, method, tmp_path):
         saved = tf.train.Checkpoint(model=half).save(path)
         resumed = new_model(method)
         tf.train.Checkpoint(model=resumed).restore(saved)
-    assert_same(resumed, half)
+    if way != "checkpoint":  # which gives the optimizer its numbers when it asks for them
+        assert_same(resumed, half)
     assert_same(train(resumed, BATCHES[3:]), whole)
     assert any(not np.array_equal(a, b) for a, b in zip(state(half), state(whole), strict=True))
 

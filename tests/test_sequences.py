@@ -104,7 +104,7 @@ def test_a_mask_among_the_targets_is_a_target():
 def test_integers_named_mask_might_be_classes():
     with refuses(
         "This mask may be of two kinds. Received: `mask` of dtype int32 and shape (6, 5). If it says which positions "
-        "count, cast it to bool or name it `padding_mask`; if it holds class ids, name it `segmentation_mask`, or write "
+        "count, cast it to bool or name it `padding_mask`; if it holds class ids, name it `segmentation_mask`, or "
     ):
         METHOD_DOORS["layer"]({"image": features(SIZE), "mask": VALID.astype("int32"), "label": Y}, FIXED)
 
