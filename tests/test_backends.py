@@ -14,6 +14,7 @@ NEUTRAL = [
     *["weights", "pairing", "mixing", "methods", "cutting", "family", "manifold", "mixupe"],
     *[
         "contract",
+        "network",
         "layer",
         "pipeline",
         "model",
