@@ -26,6 +26,7 @@ NEUTRAL = [
     ],
     *[
         "contract",
+        "network",
         "layer",
         "pipeline",
         "model",
