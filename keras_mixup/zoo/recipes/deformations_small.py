@@ -13,6 +13,10 @@ Data, network and budget are those of the recipe `cifar10_small`. Manifold mixup
 the second stage puts out. All 10,000 test images are used, as they are and under each deformation. Nothing was tuned.
 
 A small substitute for table 8 of MixupE's paper, which is of CIFAR-100: see the recipe `deformations`.
+
+MixupE with eta 0 is a control of our own, announced and not run yet: its second, clean pass in training moves the
+averages of batch normalisation, but it has no penalty. What MixupE gains over it, the penalty does; what it gains over
+mixup may be either.
 """
 
 from keras_mixup.manifold import ManifoldMixup
@@ -31,6 +35,7 @@ RECIPE = Recipe(
         Row("mixup-2", "mixup, alpha 2.0", Mixup(alpha=2.0)),
         Row("manifold", "manifold mixup, alpha 2.0", ManifoldMixup(layers=("stage1", "stage2"), alpha=2.0)),
         Row("mixupe", "MixupE, alpha 1.0, eta 0.001", MixupE(alpha=1.0, eta=0.001, per="example")),
+        Row("mixupe-0", "MixupE, alpha 1.0, eta 0", MixupE(alpha=1.0, eta=0.0, per="example")),
     ),
     train_size=5000,
     epochs=30,

@@ -38,6 +38,9 @@ whose error of 35 % fits three; the bandwidth for concrete, here in standard dev
 C-Mixup's partners are drawn from all the training data, as in its paper; its program scales features to [0, 1] and
 trains on targets as they are, here both are standardised. From the batch of 16 alone, where one is mostly one's own
 partner, C-Mixup came out at 2.54 and 5.68.
+
+There is no row of MixupE with eta 0, the control of the other recipes: this network has neither batch normalisation nor
+dropout, so a second pass leaves no trace, and mixup is that control.
 """
 
 from keras_mixup.methods import Mixup
