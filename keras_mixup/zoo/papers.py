@@ -25,6 +25,8 @@ MIXUP = {
     "decay": "l2",
     "augment": "pad_crop_flip",
 }
+# The schedule of wide residual networks (arXiv 1605.07146), section 3.
+WRN = {"milestones": (60, 120, 160), "decay_factor": 0.2}
 # MixupE (arXiv 2212.13381) and, where the paper is silent, its program: in what it differs from mixup.
 MIXUPE = {
     "batch_size": 100,
@@ -71,8 +73,8 @@ def mixup_rows(name, network, *errors, **settings):
 def mixupe_rows(name, network, *published, alpha=1.0, eta=1e-3, label="", **settings):
     """ERM, mixup and MixupE on one network, as in MixupE's tables, and MixupE with eta 0.
 
-    The last is a control of our own. Its second, clean pass in training moves the averages of batch normalisation, but it
-    has no penalty: what MixupE gains over it, the penalty does.
+    The last is a control of our own. Its second, clean pass in training moves the averages of batch normalisation, but
+    it has no penalty: what MixupE gains over it, the penalty does.
 
     Args:
         name: What the names of the rows begin with.
