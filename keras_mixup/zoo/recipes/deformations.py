@@ -24,8 +24,7 @@ Of ERM nothing is published. The first three columns are of the manifold mixup p
 The rest of the budget is that of the manifold mixup program: batches of 100, SGD with Nesterov momentum, 0.1 divided by
 10 at the milestones, weight decay 1e-4 on all weights, one weight per batch, but with cross-entropy. Not found, and so
 decided here: the milestones (at one and two thirds; for MixupE at a half and three quarters, as in its table 1),
-MixupE's eta (0.001), and what a shear is, how pixels are read off and what is around the image: see the measure
-`deformations`.
+MixupE's eta (0.001). The deformations are those of the public program: see the measure `deformations`.
 
 MixupE with eta 0 is a control of our own: its second, clean pass in training moves the
 averages of batch normalisation, but it has no penalty. What MixupE gains over it, the penalty does; what it gains over
