@@ -94,26 +94,26 @@ def test_directional_derivatives_of_a_linear_network_by_hand(monkeypatch):
 def test_deformations_by_scipy(name):
     _, matrices, low, high = deformations.DEFORMATIONS[name]
     images = RANDOM.normal(size=(4, 9, 6, 2)).astype("float32")
-    m = matrices(np.linspace(low, high, 4) - 0.1)
-    center, swap = np.array([4.0, 2.5, 0.0]), [1, 0]  # SciPy's axes are rows, columns, channels
+    m = matrices(np.linspace(low, high, 4) - 0.07)  # no pixel half way between two
+    center = np.array([9 / 2 + 0.5, 6 / 2 + 0.5, 0.0])  # SciPy's axes are rows, columns, channels
     expected = np.empty_like(images)
     for i, image in enumerate(images):
         matrix = np.eye(3)
-        matrix[:2, :2] = m[i][swap][:, swap]
+        matrix[:2, :2] = m[i]
         offset = center - matrix @ center
-        expected[i] = scipy.ndimage.affine_transform(image, matrix, offset, order=1, mode="grid-constant")
+        expected[i] = scipy.ndimage.affine_transform(image, matrix, offset, order=0, mode="grid-constant")
     np.testing.assert_allclose(deformations.deform(images, m), expected, atol=1e-4)
 
 
 def test_deformations_go_the_way_they_are_called():
-    """A bright pixel right of the center; positive angles turn it counterclockwise, as y points down."""
+    """A bright pixel right of the center, which is at 5, 5; positive angles turn it clockwise and shear it down."""
     image = np.zeros((1, 9, 9, 1), "float32")
-    image[0, 4, 6] = 1.0
+    image[0, 5, 7] = 1.0
     where = {
-        "turned": (deformations.rotation([90.0]), (2, 4)),
-        "sheared": (deformations.shear([30.0]), (4, 6)),
-        "zoomed in": (deformations.zoom([0.5]), (4, 8)),
-        "zoomed out": (deformations.zoom([2.0]), (4, 5)),
+        "turned": (deformations.rotation([90.0]), (7, 5)),
+        "sheared": (deformations.shear([30.0]), (6, 7)),
+        "zoomed in": (deformations.zoom([0.6]), (5, 8)),
+        "zoomed out": (deformations.zoom([2.0]), (5, 6)),
     }
     for name, (matrices, expected) in where.items():
         found = deformations.deform(image, matrices)[0, :, :, 0]
@@ -129,13 +129,13 @@ def test_errors_under_deformations_of_a_network_that_compares_two_pixels(monkeyp
     }
     monkeypatch.setattr(deformations, "DEFORMATIONS", kinds)
     classes = ("left", "right")
-    source = dataclasses.replace(datasets.get("digits"), shape=(5, 5, 1), classes=classes, mean=0.0, deviation=1.0)
+    source = dataclasses.replace(datasets.get("digits"), shape=(7, 7, 1), classes=classes, mean=0.0, deviation=1.0)
     labels = RANDOM.integers(2, size=700)  # more than a batch
-    images = np.zeros((700, 5, 5, 1), "float32")
-    images[np.arange(700), 2, np.where(labels, 3, 1)] = 1.0
-    kernel = np.zeros((25, 2), "float32")
-    kernel[11, 0] = kernel[13, 1] = 1.0
-    network = keras.Sequential([keras.Input((5, 5, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    images = np.zeros((700, 7, 7, 1), "float32")
+    images[np.arange(700), 4, np.where(labels, 5, 3)] = 1.0
+    kernel = np.zeros((49, 2), "float32")
+    kernel[31, 0] = kernel[33, 1] = 1.0
+    network = keras.Sequential([keras.Input((7, 7, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
     network.set_weights([kernel, np.array([0.1, 0.0], "float32")])
     found = deformations.measure(network, None, 3, Data(source, None, Arrays(images, labels)), None)
     assert found == pytest.approx({"as_it_is": 0.0, "half": 100.0, "far": 100 * labels.mean()})

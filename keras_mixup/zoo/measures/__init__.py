@@ -29,7 +29,18 @@ from keras_mixup.zoo.datasets.splits import Arrays
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.tasks import Classification
 
-NAMES = ("attacks", "between", "calibration", "deformations", "directional", "memorised", "ood", "overlap", "plane")
+NAMES = (
+    "attacks",
+    "between",
+    "calibration",
+    "deformations",
+    "directional",
+    "epochs",
+    "memorised",
+    "ood",
+    "overlap",
+    "plane",
+)
 
 
 def get(name):
