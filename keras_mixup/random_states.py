@@ -10,8 +10,9 @@ class RandomStates:
     """A base of models that save the state of every `keras.random.SeedGenerator` in them, that of dropout among them.
 
     Keras saves none. With it training goes on with the draws that would have followed, after `.keras` files, files of
-    weights, `BackupAndRestore`, and TensorFlow's checkpoints alike. Put it before `keras.Model`. (On torch Keras' dropout
-    draws from torch's own generator, of which no model knows.)
+    weights, `BackupAndRestore`, and TensorFlow's checkpoints alike. Put it before `keras.Model`.
+
+    On torch Keras' dropout draws from torch's own generator, of which no model knows.
     """
 
     def random_states(self):
