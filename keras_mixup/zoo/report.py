@@ -29,7 +29,6 @@ TREATMENT = {
     "unmixed_epochs": 0,
     "door": "pipeline",
     "at": "",
-    "seed_offset": 0,
 }
 
 
