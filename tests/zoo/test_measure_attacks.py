@@ -1,6 +1,7 @@
 """Errors under attack, against linear networks whose adversarial examples are known in closed form."""
 
 import dataclasses
+import json
 
 import keras
 import numpy as np
@@ -171,3 +172,18 @@ def test_smoke(tmp_path):
     found = runs.collect(recipes.get("adversarial_small"), tmp_path / "smoke")
     assert "black_fgsm" in found["mixup"][0][0] and "black_fgsm" not in found["source"][0][0]
     assert report.columns().keys() >= attacks.COLUMNS.keys()
+
+
+def test_all_epsilons_of_all_seeds_are_kept_beside_the_picture(tmp_path):
+    recipe = recipes.get("adversarial_small")
+    white, black = [[4.0 + seed + 3 * e for e in attacks.EPSILONS] for seed in (0, 1)], [[1.5, 2, 3, 5, 8, 13]] * 2
+    found = {
+        "source": [({"seed": 4, "attacks": {"white": white[0]}}, [])],
+        "erm": [({"seed": i, "attacks": {"white": white[i], "black": black[i]}}, []) for i in (0, 1)],
+    }
+    attacks.draw(recipe, found, tmp_path / "attacks.png")
+    kept = json.loads((tmp_path / "attacks.json").read_text())
+    assert kept["epsilons"] == [0, 1, 2, 4, 8, 16]
+    assert kept["rows"]["source"] == {"seeds": [4], "white": [white[0]]}
+    assert kept["rows"]["erm"] == {"seeds": [0, 1], "white": white, "black": black}
+    assert (tmp_path / "attacks.png").read_bytes().startswith(b"\x89PNG")
