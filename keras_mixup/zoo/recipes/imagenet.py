@@ -96,7 +96,7 @@ def _published(top1, std, top5):
 
 
 def _mixupe_rows(network, alpha, eta, settings, erm, mixup, mixupe):
-    """ERM, mixup, MixupE, and its control; of each but that top-1 accuracy in percent, its deviation, top-5 accuracy."""
+    """ERM, mixup, MixupE, and its control; of each but that top-1 accuracy in %, its deviation, top-5 accuracy."""
     name, title = network.replace("_", "-"), f"{_TITLES[network]}, 320 epochs"
     method = Mixup(alpha=alpha, per="batch")
     return (
