@@ -147,8 +147,8 @@ def test_the_picture_has_a_panel_for_each_box(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(figures, "band", lambda axes, x, values, number, title: drawn.append((title, number, values)))
     recipe, white, black = recipes.get("adversarial_small"), [1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4, 5]
-    both = {"attacks": {"white": white, "black": black}}
-    found = {"source": [({"attacks": {"white": white}}, [])], "erm": [(both, []), (both, [])]}
+    both = {"seed": 0, "attacks": {"white": white, "black": black}}
+    found = {"source": [({"seed": 0, "attacks": {"white": white}}, [])], "erm": [(both, []), (both, [])]}
     attacks.draw(recipe, found, tmp_path / "attacks.png")
     assert drawn == [("first ERM", 0, [white]), ("second ERM", 1, [white] * 2), ("second ERM", 1, [black] * 2)]
     assert (tmp_path / "attacks.png").read_bytes().startswith(b"\x89PNG")
