@@ -237,7 +237,7 @@ class Recipe:
     label_noise: float = setting("a number between 0 and 1", lambda x: 0 <= x <= 1, default=0.0, kind="data")
     noise: str = setting(*choice(NOISES), default="uniform", kind="data")
     held_out: int = setting("an integer >= 0", integer(0), default=0, kind="data")
-    seed_offset: int = setting("an integer >= 0", integer(0), default=0, kind="treatment")
+    seed_offset: int = setting("an integer >= 0", integer(0), default=0)
     epsilon: float = setting("a finite number >= 0", lambda x: finite(x) and x >= 0, default=4.0)
     broken_images: str = setting(*choice(("refuse", "skip")), default="refuse", kind="data")
     measures: tuple[str, ...] = setting(*several(MEASURES), default=())

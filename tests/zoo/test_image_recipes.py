@@ -189,6 +189,12 @@ def test_beside_every_mixupe_stands_its_control_without_penalty(name):
             assert dataclasses.replace(method, eta=0.0) in methods, (name, method)
 
 
+def test_networks_of_other_initial_weights_are_no_baseline():
+    recipe = recipes.get("adversarial_small")
+    groups = report.comparisons(recipe, recipe.rows)
+    assert [[row.name for row in group] for group in groups] == [["source"], ["erm", "mixup"]]
+
+
 def test_the_penalty_alone_mixes_nothing_and_is_still_taken():
     method = row_of(recipes.get("mixupe_ablation"), "erm-r").method
     assert type(method).from_config(method.get_config()) == method

@@ -1,6 +1,7 @@
 """Errors under attack, against linear networks whose adversarial examples are known in closed form."""
 
 import dataclasses
+import json
 
 import keras
 import numpy as np
@@ -147,8 +148,8 @@ def test_the_picture_has_a_panel_for_each_box(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(figures, "band", lambda axes, x, values, number, title: drawn.append((title, number, values)))
     recipe, white, black = recipes.get("adversarial_small"), [1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4, 5]
-    both = {"attacks": {"white": white, "black": black}}
-    found = {"source": [({"attacks": {"white": white}}, [])], "erm": [(both, []), (both, [])]}
+    both = {"seed": 0, "attacks": {"white": white, "black": black}}
+    found = {"source": [({"seed": 0, "attacks": {"white": white}}, [])], "erm": [(both, []), (both, [])]}
     attacks.draw(recipe, found, tmp_path / "attacks.png")
     assert drawn == [("first ERM", 0, [white]), ("second ERM", 1, [white] * 2), ("second ERM", 1, [black] * 2)]
     assert (tmp_path / "attacks.png").read_bytes().startswith(b"\x89PNG")
@@ -172,3 +173,18 @@ def test_smoke(tmp_path):
     found = runs.collect(recipes.get("adversarial_small"), tmp_path / "smoke")
     assert "black_fgsm" in found["mixup"][0][0] and "black_fgsm" not in found["source"][0][0]
     assert report.columns().keys() >= attacks.COLUMNS.keys()
+
+
+def test_all_epsilons_of_all_seeds_are_kept_beside_the_picture(tmp_path):
+    recipe = recipes.get("adversarial_small")
+    white, black = [[4.0 + seed + 3 * e for e in attacks.EPSILONS] for seed in (0, 1)], [[1.5, 2, 3, 5, 8, 13]] * 2
+    found = {
+        "source": [({"seed": 4, "attacks": {"white": white[0]}}, [])],
+        "erm": [({"seed": i, "attacks": {"white": white[i], "black": black[i]}}, []) for i in (0, 1)],
+    }
+    attacks.draw(recipe, found, tmp_path / "attacks.png")
+    kept = json.loads((tmp_path / "attacks.json").read_text())
+    assert kept["epsilons"] == [0, 1, 2, 4, 8, 16]
+    assert kept["rows"]["source"] == {"seeds": [4], "white": [white[0]]}
+    assert kept["rows"]["erm"] == {"seeds": [0, 1], "white": white, "black": black}
+    assert (tmp_path / "attacks.png").read_bytes().startswith(b"\x89PNG")

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_mixup import attacks
-from keras_mixup.zoo import recipes, scores
+from keras_mixup.zoo import atomic, recipes, scores
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.train import NETWORK
 
@@ -109,9 +109,24 @@ def _source(folder):
     return folder.parent.parent / SOURCE / folder.name / NETWORK
 
 
+def kept(found):
+    """The errors under FGSM of the picture: of each row its seeds, and of each box a list per seed."""
+    rows = {
+        name: {
+            "seeds": [result["seed"] for result, _ in pairs],
+            **{box: [r["attacks"][box] for r, _ in pairs] for box in BOXES if box in pairs[0][0]["attacks"]},
+        }
+        for name, pairs in found.items()
+        if "attacks" in pairs[0][0]
+    }
+    return {"epsilons": list(EPSILONS), "rows": rows}
+
+
 def draw(recipe, found, path, smoke=False):
-    """Draw the error against epsilon, a panel for each box."""
+    """Draw the error against epsilon, a panel for each box; `attacks.json` beside it has the value of every seed."""
     from keras_mixup.zoo import figures
+
+    atomic.write(path.with_suffix(".json"), kept(found))
 
     taken = {name: [result["attacks"] for result, _ in pairs] for name, pairs in found.items()}
     rows = [row for row in recipe.rows if row.name in taken]

@@ -1,6 +1,11 @@
 """Handwritten digits, 300 training images, under attack: ERM against mixup (mixup, section 3.5, on a small task).
 
-Announced, and not finished yet: there are no results. What follows was written before the first run.
+Shown: mixup errs less under attack, as announced. White FGSM 53.1 against 60.4 %, black FGSM 21.0 against 25.6 %, black
+I-FGSM 19.8 against 25.6 %; ten seeds, and seed by seed the differences and their 95 % intervals are -7.3 [-9.2, -5.5],
+-4.6 [-6.2, -3.0] and -5.8 [-7.9, -3.7], each p < 0.001 before and after Holm's correction. Beside them: white I-FGSM
+-7.9 [-9.7, -6.1]; without an attack the error is -0.16 [-0.40, 0.08], open; NLL and ECE are higher, 0.132 against 0.096
+and 5.3 against 1.4 %. 4 s of training per run on one core shared with other work; 2026-11-26. Table and picture:
+`keras_mixup/zoo/results/digits_attacked`. What follows was written before the first run.
 
     keras-mixup run digits_attacked
 
