@@ -1,78 +1,33 @@
 """mixup training for Keras and TensorFlow: start reading at `keras_mixup/mixing.py`."""
 
-from importlib.metadata import version as _version
+import importlib.util
+import pathlib
+import sys
 
-from keras_mixup import attacks as attacks
-from keras_mixup.batch import Batch, mix_batch
-from keras_mixup.calibration import (
-    AverageCalibrationError,
-    BrierScore,
-    ExpectedCalibrationError,
-    MaximumCalibrationError,
-    NegativeLogLikelihood,
-    OverconfidenceError,
-    fit_temperature,
-    reliability,
-)
-from keras_mixup.callbacks import CleanMetrics
-from keras_mixup.check import MixReport, check_mixed
-from keras_mixup.gan import MixupGAN
-from keras_mixup.layers import MixLayer, MixupLayer
-from keras_mixup.losses import PairLoss, ThresholdedBinaryCrossentropy, class_sample_weight
-from keras_mixup.manifold import ManifoldMixup
-from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Method, Mixup, RegMixup, Remix, ResizeMix
-from keras_mixup.metrics import MixedAccuracy
-from keras_mixup.mixing import Draw, mix
-from keras_mixup.mixupe import MixupE
-from keras_mixup.model import MixupModel
-from keras_mixup.pairing import LabelDistance
-from keras_mixup.pipeline import c_mixup, mix_with, mixup
-from keras_mixup.schedules import Adjustable, Schedule, off_epochs, without_hesitation
-from keras_mixup.weights import Folded
 
-__version__ = _version("keras-mixup")
-__all__ = [
-    "Adjustable",
-    "AverageCalibrationError",
-    "Batch",
-    "BrierScore",
-    "Choice",
-    "CleanMetrics",
-    "CutMix",
-    "DMixup",
-    "Draw",
-    "ExpectedCalibrationError",
-    "FMix",
-    "Folded",
-    "LabelDistance",
-    "ManifoldMixup",
-    "MaximumCalibrationError",
-    "Method",
-    "MixLayer",
-    "MixReport",
-    "MixedAccuracy",
-    "Mixup",
-    "MixupE",
-    "MixupGAN",
-    "MixupLayer",
-    "MixupModel",
-    "NegativeLogLikelihood",
-    "OverconfidenceError",
-    "PairLoss",
-    "RegMixup",
-    "Remix",
-    "ResizeMix",
-    "Schedule",
-    "ThresholdedBinaryCrossentropy",
-    "c_mixup",
-    "check_mixed",
-    "class_sample_weight",
-    "fit_temperature",
-    "mix",
-    "mix_batch",
-    "mix_with",
-    "mixup",
-    "off_epochs",
-    "reliability",
-    "without_hesitation",
-]
+def _is_the_command():
+    """Whether this process was started as `keras-mixup` or `python -m keras_mixup`."""
+    started = (getattr(sys, "argv", None) or [""])[0]
+    if started == "-m":  # of whatever package; Python has not found its file yet
+        after = sys.orig_argv[sys.orig_argv.index("-m") + 1 :] if "-m" in sys.orig_argv else []
+        return after[:1] == [__name__]
+    return pathlib.PurePath(started).stem == "keras-mixup"
+
+
+def __getattr__(name):
+    """The contents, when the first of them is asked for, and the version."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("keras-mixup")
+    # A file of the package is not taken for a name in it: `from keras_mixup import ops` goes on to import that.
+    if name != "__all__" and (name.startswith("_") or importlib.util.find_spec(f"{__name__}.{name}")):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.contents"), name)
+
+
+# Keras knows the classes of a saved model once they are imported, so everything is. Only the command has answers that
+# need no Keras, such as `--help`, and imports the contents itself where it goes on.
+if not _is_the_command():
+    from keras_mixup.contents import *  # noqa: F403
+    from keras_mixup.contents import __all__ as __all__

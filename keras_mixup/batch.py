@@ -230,6 +230,8 @@ def read(batch, layout, method, *, dtype="float32", training=True, inputs=True):
         one = images[0].tensor, axes[images[0].path]
         size = tuple(tables.of(one[0]).shape(one[0])[axis] for axis in one[1])
         axes |= {leaf.path: _map_axes(leaf, _lengths(*one), one[1]) for leaf in leaves if leaf.role != FEATURES}
+    else:
+        axes = {}  # images of several sizes, which are averaged alone: nothing is as long as all of them
     grid = _grid(leaves, axes, size) if size else None
     classes = _classes(leaves, axes, layout, by_position)
     parts = []
@@ -448,7 +450,7 @@ def _part(leaf, axes, classes, layout, method, dtype, size, grid):
     if rule.form is None:
         raise ValueError(
             rule.refusal.format(
-                role=leaf.role.replace("_", " "),
+                role=forms.NOUNS[leaf.role],
                 name=leaf.name,
                 received=roles.words(leaf.tensor),
                 key=roles.role_for(leaf),
@@ -458,9 +460,20 @@ def _part(leaf, axes, classes, layout, method, dtype, size, grid):
         )
     tensor, out = _encoded(leaf, role, rule.form, classes, dtype)
     if axes:
+        tensor = _of_the_images_size(tensor, leaf, axes, size)
         lengths = zip(axes, _lengths(leaf.tensor, axes), grid, strict=True)
         axes = tuple((axis, _times(length, places)) for axis, length, places in lengths)
     return Part(leaf.path, leaf.name, leaf.key, role, rule.form, tensor, out, axes or None)
+
+
+def _of_the_images_size(tensor, leaf, axes, size):
+    """The tensor; where its size is not known before the batch is there, only if it is that of the images."""
+    ops = tables.of(leaf.tensor)
+    if all(isinstance(n, int) for n in (*size, *_lengths(leaf.tensor, axes))):
+        return tensor
+    lengths = [ops.shape(leaf.tensor)[axis] for axis in axes]
+    good = ops.convert(lengths) == ops.convert(size)
+    return ops.required(tensor, good, f"`{leaf.name}` should be as high and wide as the images. Resize it.")
 
 
 def _times(length, places):
@@ -543,7 +556,10 @@ def one_hot_rows(ids, classes, name="y"):
         good = (ids >= 0) & (ids < classes)
         ids = ops.where(good, ids, 0)
     ids = ops.cast(ids, "int32")
-    message = f"Integer labels should lie in [0, num_classes) = [0, {classes}), and be whole numbers: `{name}`."
+    message = (
+        f"Class ids should be whole numbers in [0, num_classes) = [0, {classes}). Received: others, in `{name}`. For "
+        "quantities leave `num_classes` out, or name the targets that are class ids: `num_classes={'label': 10}`."
+    )
     return ops.checked(ops.one_hot(ids, classes), good[..., None], message)
 
 
@@ -558,7 +574,7 @@ def _check_targets(leaves, layout):
     """`num_classes` and `pairs` speak of targets, so there should be some."""
     if not any(leaf.role in (TARGETS, MASKS) for leaf in leaves):
         what = "pairs=True" if layout.pairs else f"num_classes={layout.num_classes!r}"
-        others = [leaf for leaf in leaves if leaf.role == PASS and leaf.tensor is not None]
+        others = [leaf for leaf in leaves if leaf.role == PASS]
         say = roles.role_for(others[0]) if others else "'category'"
         raise ValueError(
             f"`{what.split('=')[0]}` is for targets, and there are none among {roles.names(leaves)}. "

@@ -1,32 +1,21 @@
-"""The command line: `keras-mixup list | show | run | evaluate | preview | bench`."""
+"""The command line: `keras-mixup list | show | run | sweep | evaluate | preview | bench`.
+
+It parses and prints. What needs Keras is imported where it is used, so that help, lists and mistakes come at once.
+"""
 
 import argparse
+import contextlib
 import dataclasses
 import errno
-import functools
 import logging
 import os
 import pathlib
 import sys
+import tempfile
 
-from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Mixup, RegMixup, Remix, ResizeMix
-from keras_mixup.zoo import engine, recipes, runs
-from keras_mixup.zoo.datasets.splits import told_of_images
+from keras_mixup.zoo import recipes
 from keras_mixup.zoo.errors import UserError, need
-from keras_mixup.zoo.recipe import for_row, override, settable
-
-# What `preview --method` shows. ManifoldMixup and MixupE do not change images. A preview gives every one of its 64
-# examples a class of its own; for Remix every other one is ten times rarer.
-METHODS = {
-    "mixup": Mixup(1.0),
-    "cutmix": CutMix(),
-    "resizemix": ResizeMix(),
-    "fmix": FMix(),
-    "choice": Choice((Mixup(0.8), CutMix(1.0)), per="example"),
-    "dmixup": DMixup(),
-    "regmixup": RegMixup(),
-    "remix": Remix(class_counts=(1000, 100) * 32),
-}
+from keras_mixup.zoo.names import nearest
 
 
 def main(argv=None):
@@ -44,10 +33,9 @@ def main(argv=None):
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         args = _parser(argv).parse_args(argv)
-        with told_of_images():
-            code = args.command(args) or 0
-            sys.stdout.flush()
-            return code
+        code = args.command(args) or 0
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print("keras-mixup:", " ".join(str(error).split()), file=sys.stderr)
         return 2
@@ -73,13 +61,24 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message}. Help: {self.prog} --help")
 
 
+class _Version(argparse.Action):
+    """`--version`, looked up only when it is asked for."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        import keras_mixup
+
+        print(f"keras-mixup {keras_mixup.__version__}")
+        parser.exit()
+
+
 def _parser(argv):
     parser = _Parser(
         prog="keras-mixup",
-        description="Rerun the tables of the zoo, look at what mixing does, time it.",
+        description="Rerun the tables of the zoo, or your own; look at what mixing does; time it.",
         epilog="Start with:\n  keras-mixup run digits",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def add(name, command, summary, *examples):
@@ -95,8 +94,14 @@ def _parser(argv):
 
     add("list", _list, "list the recipes", "keras-mixup list")
 
-    show = add("show", _show, "show a recipe: result, rows, settings", "keras-mixup show digits")
-    show.add_argument("recipe", metavar="RECIPE", help="a name from `keras-mixup list`")
+    show = add(
+        "show",
+        _show,
+        "show a recipe: result, rows, settings",
+        "keras-mixup show digits",
+        "keras-mixup show ./mine.py",
+    )
+    show.add_argument("recipe", metavar="RECIPE", help=_RECIPE)
 
     run = add(
         "run",
@@ -104,38 +109,27 @@ def _parser(argv):
         "train the rows of a recipe and print its table",
         "keras-mixup run digits",
         "keras-mixup run digits --row erm mixup-0.2 --seeds 3 --set epochs=20 --out runs/short",
+        "keras-mixup run digits --alpha 0.4 --method 'cutmix(alpha=1.0)' --out runs/more",
         "keras-mixup run fashion_mnist --data-dir ~/tensorflow_datasets",
         "keras-mixup run fashion_mnist --smoke",
+        "keras-mixup run ./mine.py",
     )
     run.description += (
         " What is finished is kept: the same command\nagain goes on where it was stopped, "
         "and reprints the table if nothing is left to do."
     )
-    run.add_argument("recipe", metavar="RECIPE", help="a name from `keras-mixup list`")
+    _add_training(run)
     run.add_argument(
-        "--row",
-        nargs="+",
-        action="extend",
-        metavar="NAME",
-        help="only these rows (default: all; `keras-mixup show RECIPE` names them)",
+        "--alpha", nargs="+", action="extend", default=[], metavar="VALUE", help="add rows with these alphas"
     )
-    run.add_argument("--seeds", metavar="N", help="runs per row (default: the recipe's)")
     run.add_argument(
-        "--set",
+        "--method",
         nargs="+",
         action="extend",
         default=[],
-        metavar="FIELD=VALUE",
-        help="change a setting (`keras-mixup show RECIPE` lists them)",
+        metavar="METHOD",
+        help="add rows with these methods, such as cutmix, 'mixup(alpha=0.4)' or mine:Method",
     )
-    run.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
-    run.add_argument("--out", metavar="DIR", help="where runs, table and plots go (default: runs/RECIPE)")
-    run.add_argument(
-        "--smoke",
-        action="store_true",
-        help="only try it out: two steps of every row on generated data, written to OUT/smoke",
-    )
-
     run.add_argument(
         "--strategy",
         default="one",
@@ -143,6 +137,22 @@ def _parser(argv):
         help="train on `one` device, all of this machine (`mirrored`), or the workers in TF_CONFIG (`multiworker`)",
     )
     run.add_argument("--data-service", metavar="ADDRESS", help="have this tf.data service make the training batches")
+
+    sweep = add(
+        "sweep",
+        _sweep,
+        "train a row with other values, and draw the scores against them",
+        "keras-mixup sweep digits alpha=0,0.1,0.2,0.4,1 --seeds 5",
+        "keras-mixup sweep digits alpha=0.2,1 learning_rate=0.01,0.05",
+    )
+    sweep.description += " Over two names it\ndraws a heat map. It goes on where it was stopped, as `run` does."
+    _add_training(sweep)
+    sweep.add_argument(
+        "values",
+        nargs="+",
+        metavar="NAME=VALUES",
+        help="an argument of the row's method, such as alpha, or a setting, and its values; one or two of these",
+    )
 
     evaluate = add(
         "evaluate",
@@ -152,7 +162,9 @@ def _parser(argv):
         "keras-mixup evaluate runs/imagenet/resnet50-mixup-90/seed0 --data imagenet_a --data-dir DIR",
     )
     evaluate.add_argument("folder", metavar="RUN", help="the folder of a run")
-    evaluate.add_argument("--data", metavar="NAME", help="test on this data set (default: the one it was trained on)")
+    evaluate.add_argument(
+        "--data", metavar="NAME", help="test on this data set, or module:NAME (default: the one it was trained on)"
+    )
     evaluate.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
 
     preview = add(
@@ -163,7 +175,7 @@ def _parser(argv):
         "keras-mixup preview fashion_mnist --data-dir ~/tensorflow_datasets --method cutmix",
         "keras-mixup preview tabular --row iris-erm",
     )
-    preview.add_argument("recipe", metavar="RECIPE", help="a name from `keras-mixup list`")
+    preview.add_argument("recipe", metavar="RECIPE", help=_RECIPE)
     preview.add_argument(
         "--row",
         metavar="NAME",
@@ -171,8 +183,8 @@ def _parser(argv):
     )
     preview.add_argument(
         "--method",
-        metavar="NAME",
-        help=f"show this method instead of the recipe's rows: {', '.join(METHODS)}",
+        metavar="METHOD",
+        help="show this method instead of the recipe's rows, such as cutmix, 'mixup(alpha=0.4)' or mine:Method",
     )
     preview.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
     preview.add_argument("--out", metavar="FILE", help="the PNG to write (default: runs/RECIPE/preview.png)")
@@ -186,13 +198,81 @@ def _parser(argv):
         "keras-mixup bench --suite model --network ResNet50 --shape 8x224x224x3 --json resnet50.json",
     )
     if argv[:1] == ["bench"]:  # the options are the benchmark's own; no other command needs it
-        from keras_mixup.bench import command
+        with _quietly():
+            from keras_mixup.bench import command
 
         command.add_arguments(bench)
+    if argv and not argv[0].startswith("-") and argv[0] not in commands.choices:
+        raise UserError(
+            f"the command should be one of: {', '.join(commands.choices)}. Received: {argv[0]}."
+            f"{nearest(argv[0], list(commands.choices))}"
+        )
     return parser
 
 
+def _add_training(parser):
+    """The arguments that `run` and `sweep` share."""
+    parser.add_argument("recipe", metavar="RECIPE", help=_RECIPE)
+    parser.add_argument(
+        "--row",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="only these rows (default: all; `keras-mixup show RECIPE` names them)",
+    )
+    parser.add_argument("--seeds", metavar="N", help="runs per row (default: the recipe's)")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change a setting (`keras-mixup show RECIPE` lists them)",
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
+    parser.add_argument("--out", metavar="DIR", help="where runs, table and plots go (default: a folder in runs)")
+    parser.add_argument(
+        "--smoke",
+        action="store_true",
+        help="only try it out: two steps of each kind of row on generated data, written to OUT/smoke",
+    )
+
+
+_RECIPE = "a name from `keras-mixup list`, or your own: FILE.py, package.module or package.module:NAME"
 _DATA_DIR = "where the data is; for TensorFlow Datasets ~/tensorflow_datasets by default"
+
+
+@contextlib.contextmanager
+def _quietly():
+    """Keep what Keras' backend logs while it is imported from the reader, unless it fails."""
+    if "keras" in sys.modules:
+        yield
+        return
+    # Nor what it logs later. Its errors come as exceptions.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with tempfile.TemporaryFile() as log:
+        sys.stderr.flush()
+        kept = os.dup(2)
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            log.seek(0)
+            os.write(kept, log.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _recipe(name):
+    """A recipe of the zoo or the user's own, and Keras, which all that follows needs."""
+    recipes.check(name)
+    with _quietly():
+        import keras_mixup.contents  # noqa: F401  so that Keras knows the classes of saved models
+
+        recipe = recipes.get(name)
+    return recipe
 
 
 def _list(args):
@@ -202,50 +282,81 @@ def _list(args):
 
 
 def _show(args):
+    recipe = _recipe(args.recipe)
+    from keras_mixup.zoo.recipe import settable
     from keras_mixup.zoo.report import listing
 
-    recipe = recipes.get(args.recipe)
-    print(recipes.story(args.recipe))
-    print("\nRows:")
+    story = recipes.story(args.recipe)
+    print(story + "\n" * bool(story))
+    print("Rows:")
     print("\n".join(listing(recipe)))
     print("\nSettings, to change with --set:")
     for field in settable(recipe):
-        print(f"  {field}={getattr(recipe, field)}")
+        value = getattr(recipe, field)
+        print(f"  {field}={','.join(map(str, value)) if isinstance(value, tuple) else value}")
 
 
 def _run(args):
-    recipe = recipes.get(args.recipe)
-    seeds = [] if args.seeds is None else [f"seeds={args.seeds}"]
-    recipe = override(recipe, [*args.set, *seeds])
-    out = pathlib.Path(args.out or f"runs/{recipe.name}").expanduser()
-    study = runs.study(recipe)
+    recipe = _changed(args)
+    from keras_mixup.zoo import variants
+
+    recipe, rows = variants.extended(recipe, variants.chosen(recipe, args.row), args.alpha, args.method)
+    return _train(args, recipe, rows, pathlib.Path(args.out or f"runs/{recipe.name}").expanduser())
+
+
+def _sweep(args):
+    recipe = _changed(args)
+    from keras_mixup.zoo import sweeps, variants
+
+    values = sweeps.parse(args.values)
+    recipe, places = variants.grid(recipe, variants.chosen(recipe, args.row), values)
+    out = pathlib.Path(args.out or f"runs/{recipe.name}-{'-'.join(values)}").expanduser()
+
+    def draw(study, table, out):
+        sweeps.draw(table, study.scores(table), values, places, out / sweeps.PICTURE)
+        return (sweeps.PICTURE,)
+
+    return _train(args, recipe, recipe.rows, out, draw)
+
+
+def _changed(args):
+    """The recipe with the settings of the command line."""
+    recipe = _recipe(args.recipe)
+    from keras_mixup.zoo.recipe import override
+
+    return override(recipe, [*args.set, *([] if args.seeds is None else [f"seeds={args.seeds}"])])
+
+
+def _train(args, recipe, rows, out, draw=None):
+    """Make all runs, and show their table."""
+    from keras_mixup.zoo import engine, runs
+    from keras_mixup.zoo.datasets.splits import told_of_images
+
+    chosen = {row.name for row in rows}
     if args.smoke:
-        recipe, out = study.smoke(recipe), out / "smoke"
-    rows = _rows(recipe, args.row)
-    need("keras-mixup run", *_PACKAGES, *study.packages(recipe, args.smoke))
+        recipe, out = runs.study(recipe).small(), out / "smoke"
+        if draw is None and not (args.row or args.alpha or args.method):
+            chosen = {row.name for row in runs.study(recipe).enough()}
+    rows, study = [row for row in recipe.rows if row.name in chosen], runs.study(recipe)
+    need(f"keras-mixup {args.command.__name__.strip('_')}", *_PACKAGES, *study.packages(args.smoke))
     runs.check_out(recipe, out, args.smoke)
-    if study.ONE_DEVICE_ONLY and (args.strategy != "one" or args.data_service):
+    strategy, service = getattr(args, "strategy", "one"), getattr(args, "data_service", None)
+    if study.one_device_only and (strategy != "one" or service):
         raise UserError(
             f"{recipe.name} runs on one device, and makes its own input. Received: --strategy, --data-service."
         )
-    devices = engine.start(args.strategy, args.data_service)
+    devices = engine.start(strategy, service)
 
     from rich.console import Console
 
     # A file or a pipe has no width; what is written there should not be cut to that of a terminal.
     console = Console(width=None if sys.stdout.isatty() else 120)
-    everything = runs.plan(recipe, rows)
-    # A smoke test that skips what worked last time would test nothing.
-    skipped = devices.as_chief(*(not args.smoke and runs.is_finished(out, *run) for run in everything))
-    todo = [run for run, skip in zip(everything, skipped, strict=True) if not skip]
-    print(
-        f"{recipe.name}: {len(everything)} run{'s' * (len(everything) != 1)} in {out}, "
-        f"{len(everything) - len(todo)} finished already.",
-        flush=True,
-    )
     try:
-        _make(recipe, todo, out, args, console, devices)
+        with told_of_images():
+            drawing = draw and (lambda table: draw(study, table, out))
+            table, files = runs.run_all(recipe, out, rows, args.data_dir, args.smoke, devices, console, drawing)
     except KeyboardInterrupt:
+        everything = runs.plan(recipe, rows)
         finished = sum(runs.is_finished(out, *run) for run in everything)
         print(
             f"keras-mixup: interrupted. {finished} of {len(everything)} runs are finished and kept in {out}; "
@@ -253,79 +364,68 @@ def _run(args):
             file=sys.stderr,
         )
         return 130
-
-    if not devices.chief:
-        return
-    with runs.alone(out, blocking=True):  # or a process that ended before us might write after us, and less
-        found = runs.collect(recipe, out)
-        if not found:
-            print("No run is finished yet.")
-            return
-        table = study.table(recipe, found, args.smoke)
-        study.write(table, out)
-        pictures = study.draw(recipe, found, out, args.smoke)
-    study.show(table, console)
-    print(f"Written: {out}/{', '.join(('table.json', 'table.md', *pictures))}")
-
-
-def _make(recipe, todo, out, args, console, devices):
-    """Make the runs that are not finished, and the preview before the first of them."""
-    from keras_mixup.zoo.progress import progress
-
-    study = runs.study(recipe)
-    records = [study.steps(recipe, row) for row, _ in todo]
-    with progress(console, records, study.summary) as (step, report, finished):
-        loaded = None
-        for row, seed in todo:
-            if loaded is None or loaded[1] != seed or not runs.same_data(loaded[0], row):
-                data, loaded = study.load(recipe, row, seed, args.data_dir, args.smoke), (row, seed)
-            if study.NO_PREVIEW is None and devices.chief and not (out / "preview.png").exists():
-                study.preview(recipe, row, data, out / "preview.png", args.smoke)
-            label = f"{row.name}, seed {seed}"
-            describe = functools.partial(study.progress, for_row(recipe, row))
-            told = functools.partial(step, label, describe), devices, functools.partial(report, label)
-            try:
-                result = runs.run(recipe, row, seed, data, out, args.smoke, *told)
-            except runs.Busy:
-                result = None
-            finished(label, result)
+    if table is not None:
+        study.show(table, console)
+        print(f"Written: {out}/{', '.join(files)}")
+    elif devices.chief:
+        print("No run is finished yet.")
 
 
 def _evaluate(args):
     need("keras-mixup evaluate", *_PACKAGES)
+    with _quietly():
+        import keras_mixup.contents  # noqa: F401
+    from keras_mixup.zoo.datasets.splits import told_of_images
     from keras_mixup.zoo.evaluate import evaluate
+    from keras_mixup.zoo.report import SCORES
 
-    name, size, scores = evaluate(args.folder, args.data, args.data_dir)
+    with told_of_images():
+        name, size, scores = evaluate(args.folder, args.data, args.data_dir)
     print(f"{args.folder} on {size:,} test examples of {name}:")
     for score, value in scores.items():
-        print(f"  {score:10} {value:.4g}")
+        heading, _ = SCORES[score]
+        unit = "nats" if score == "nll" else heading.partition(" (")[2].removesuffix(")")
+        print(f"  {score:10} {value:.4g} {unit}".rstrip())
 
 
 def _preview(args):
-    recipe = recipes.get(args.recipe)
-    study = runs.study(recipe)
-    if study.NO_PREVIEW:
-        raise UserError(
-            f"`keras-mixup preview` has nothing to show: {study.NO_PREVIEW}. Received: recipe={recipe.name}."
-        )
-    need("keras-mixup preview", ("matplotlib", "matplotlib"), *study.packages(recipe, smoke=False))
+    recipe = _recipe(args.recipe)
+    from keras_mixup.zoo import runs, variants
+    from keras_mixup.zoo.datasets.splits import told_of_images
 
-    row = _rows(recipe, args.row and [args.row])[0]
+    study = runs.study(recipe)
+    if study.no_preview:
+        raise UserError(
+            f"`keras-mixup preview` has nothing to show: {study.no_preview}. Received: recipe={recipe.name}."
+        )
+    need("keras-mixup preview", ("matplotlib", "matplotlib"), *study.packages())
+
+    row, *_ = variants.chosen(recipe, args.row and [args.row])
+    name = "preview.png"
     if args.method is not None:
-        row = _of_method(row, args.method)
-        recipe = dataclasses.replace(recipe, rows=(row,))
-    name = "preview.png" if args.method is None else f"preview_{args.method}.png"
+        row = dataclasses.replace(row, name="method", title=(args.method,), method=_to_show(args.method))
+        recipe, name = dataclasses.replace(recipe, rows=(row,)), f"preview_{variants.file_name(args.method)}.png"
+        study = runs.study(recipe)
     path = pathlib.Path(args.out or f"runs/{recipe.name}/{name}").expanduser()
-    data = study.load(recipe, row, seed=0, data_dir=args.data_dir, smoke=False)
-    study.preview(recipe, row, data, path)
+    with told_of_images():
+        data = study.load(row, seed=0, data_dir=args.data_dir)
+        study.preview(row, data, path)
     print(f"Written: {path}")
 
 
-def _of_method(row, name):
-    """A row with the same data, and one of the methods to show."""
-    if name not in METHODS:
-        raise UserError(f"`--method` should be one of: {', '.join(METHODS)}. Received: --method {name}.")
-    return dataclasses.replace(row, name=name, title=type(METHODS[name]).__name__, method=METHODS[name])
+def _to_show(text):
+    """A method for a preview, which gives every one of its 64 examples a class of its own."""
+    from keras_mixup.zoo import expressions
+
+    return expressions.method(_SHOWN.get(text, text))
+
+
+# Where a preview would show little by the defaults, or there are none. For Remix every other class is ten times rarer.
+_SHOWN = {
+    "mixup": "mixup(1.0)",
+    "choice": "choice((mixup(0.8), cutmix(1.0)), per='example')",
+    "remix": f"remix(class_counts=({', '.join(['1000, 100'] * 32)}))",
+}
 
 
 def _bench(args):
@@ -338,15 +438,5 @@ _PACKAGES = (
     ("filelock", "filelock"),
     ("matplotlib", "matplotlib"),
     ("rich", "rich"),
-    ("tensorflow_probability", "tensorflow-probability"),
-    ("tf_keras", "tf-keras"),
+    ("scipy", "scipy"),
 )
-
-
-def _rows(recipe, names):
-    """The rows of those names, in the recipe's order; all of them for None."""
-    valid = [row.name for row in recipe.rows]
-    for name in names or []:
-        if name not in valid:
-            raise UserError(f"`--row` should be one of: {', '.join(valid)}. Received: --row {name}.")
-    return [row for row in recipe.rows if names is None or row.name in names]

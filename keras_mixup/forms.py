@@ -49,6 +49,15 @@ METHODS = (AVERAGES, CUTS, BOTH)
 GIVEN, NOT_GIVEN = (True,), (False,)
 EITHER = (True, False)
 
+NOUNS = {
+    FEATURES: "features",
+    TARGETS: "targets",
+    MASKS: "masks",
+    SAMPLE_WEIGHT: "sample weights",
+    PADDING: "padding masks",
+    MASK: "masks",
+    BOXES: "bounding boxes",
+}
 # What is wrong, and what to do; `{received}` is the dtype and shape, `{key}` how the user names the tensor.
 NOT_NUMBERS = "These {role} cannot be mixed. Received: `{name}` of {received}. Make them dense numeric tensors first."
 ARE_IDS = (
@@ -79,7 +88,8 @@ MAY_BE_A_MAP = (
 )
 NOT_A_MAP = (
     "Masks should be as high and wide as the images to be cut with them, or a whole multiple or part of it, here "
-    "{size}. Received: `{name}` of {received}."
+    "{size}. Received: `{name}` of {received}. Resize it, or use a method that does not cut, like `Mixup`; if it is no "
+    "map, write `roles={{{key}: 'targets'}}`, and it is mixed by the share of the pixels that are left."
 )
 TWO_KINDS = (
     "This mask may be of two kinds. Received: `{name}` of {received}. If it says which positions count, cast it to "
@@ -221,7 +231,9 @@ def as_markdown():
     for rule in TABLE:
         given = {EITHER: "either", GIVEN: "given", NOT_GIVEN: "not given"}[rule.classes]
         form = (
-            f"**{rule.form}**" if rule.form else f"refused: {rule.refusal.split('. ')[0].replace('{role}', rule.role)}"
+            f"**{rule.form}**"
+            if rule.form
+            else f"refused: {rule.refusal.split('. ')[0].replace('{role}', NOUNS.get(rule.role, rule.role))}"
         )
         form = form.replace("{name}", "name").replace("{size}", "theirs").replace("{classes}", "n")
         cells = (
@@ -235,3 +247,7 @@ def as_markdown():
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", *(f"- **{form}**: {meaning}." for form, meaning in MEANING.items())]
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(as_markdown())

@@ -6,6 +6,7 @@ import keras
 
 from keras_mixup import ops as tables
 from keras_mixup import weights
+from keras_mixup.random_states import RandomStates
 
 GENERATOR_LOSSES = ("saturating", "non_saturating")
 GENERATOR_SEES = ("blends", "samples")
@@ -14,7 +15,7 @@ BASELINES = (None, "r1", "wgan_gp")
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup")
-class MixupGAN(keras.Model):
+class MixupGAN(RandomStates, keras.Model):
     """Train a GAN whose discriminator tells how much of a blend of a real and a generated example is real.
 
         max_g min_d E l(d(w x + (1 - w) g(z)), w),        w ~ Beta(alpha, alpha), one per example
@@ -333,18 +334,6 @@ class MixupGAN(keras.Model):
             for key in ("generator", "discriminator", "alpha")
         }
         return cls(**parts, **config)
-
-    def save_own_variables(self, store):
-        # Keras saves no state of random numbers, not even that of dropout; without it a resumed run would differ.
-        for i, state in enumerate(self._random_states()):
-            store[str(i)] = keras.ops.convert_to_numpy(state)
-
-    def load_own_variables(self, store):
-        for i, state in enumerate(self._random_states()):
-            state.assign(store[str(i)])
-
-    def _random_states(self):
-        return [v for v in self.non_trainable_variables if v.name == "seed_generator_state"]
 
     def get_compile_config(self):
         if not self.compiled:

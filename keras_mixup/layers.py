@@ -1,11 +1,14 @@
 """Mixing as a Keras layer, for `dataset.map(layer)`, eager calls and functional models."""
 
+import warnings
+
 import keras
 
 from keras_mixup import ops as tables
-from keras_mixup.batch import Layout, mix_batch
+from keras_mixup.batch import Layout, mix_batch, read
 from keras_mixup.methods import Mixup, adjustables, check_method
-from keras_mixup.roles import PASS, decide
+from keras_mixup.roles import FEATURES, PASS, decide, is_numeric
+from keras_mixup.workers import Stream
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup")
@@ -33,7 +36,8 @@ class MixLayer(keras.layers.Layer):
         - x: Features, or a whole batch in one; as for `MixupLayer`.
         - y: Targets.
         - sample_weight: Weights of the examples.
-        - training: If False nothing is mixed; dtypes and one-hot rows are as in training.
+        - training: If False nothing is mixed; dtypes and one-hot rows are as in training. By default the layer mixes;
+          inside a functional or `Sequential` model only where that trains.
 
     Returns:
         The structure it was called with.
@@ -80,32 +84,56 @@ class MixLayer(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self._adjustables = [adjustable.variable for adjustable in adjustables(method)]
+        self._stream = Stream(self.seed_generator, seed)
         self._tensorflow_generator = None
+        self._has_warned = False
         self.built = True
 
     def __call__(self, x, y=None, sample_weight=None, **kwargs):
         batch = (x, y, sample_weight) if sample_weight is not None else x if y is None else (x, y)
-        leaves = keras.tree.flatten(batch)
-        if _is_foreign(leaves):  # Keras' own machinery cannot hold the tensors of another library
-            return self.call(batch, **kwargs)
+        leaves = decide(batch, self.layout.roles)
+        if any(isinstance(leaf.tensor, keras.KerasTensor) for leaf in leaves):
+            kwargs["in_model"] = True  # a functional model keeps it, and gives it again at every call
+        if _is_foreign([leaf.tensor for leaf in leaves if leaf.role != PASS]):
+            return self.call(batch, **kwargs)  # Keras' own machinery cannot hold the tensors of another library
+        if not all(is_numeric(leaf.tensor) for leaf in leaves if leaf.role != PASS):
+            read(batch, self.layout, self.method)  # refuses it in words, where Keras would fail to convert it
         # What passes through never enters Keras, which would convert it: strings, long ids.
-        enters = [
-            leaf.role != PASS or isinstance(leaf.tensor, keras.KerasTensor) for leaf in decide(batch, self.layout.roles)
-        ]
+        enters = [leaf.role != PASS or isinstance(leaf.tensor, keras.KerasTensor) for leaf in leaves]
+        leaves = [leaf.tensor for leaf in leaves]
         entering = [leaf if inside else None for leaf, inside in zip(leaves, enters, strict=True)]
         outputs = keras.tree.flatten(super().__call__(keras.tree.pack_sequence_as(batch, entering), **kwargs))
         outputs = [out if inside else leaf for leaf, out, inside in zip(leaves, outputs, enters, strict=True)]
         return keras.tree.pack_sequence_as(batch, outputs)
 
-    def call(self, batch, training=True):
+    def call(self, batch, training=None, in_model=False):
+        if training is None:
+            training = not in_model
+        if training and in_model:
+            self._warn_of_features_alone(batch)
         return mix_batch(
             batch,
             self.method,
-            self._foreign_seed() if _is_foreign(keras.tree.flatten(batch)) else self.seed_generator,
+            self._foreign_seed() if _is_foreign(keras.tree.flatten(batch)) else self._stream.here(),
             layout=self.layout,
             dtype=self.compute_dtype,
             training=training,
         )
+
+    def __reduce__(self):
+        # A copy made in another process is told where the first one was made: there it is in a worker.
+        return _unpickle, (super().__reduce__(), self._stream.process)
+
+    def _warn_of_features_alone(self, batch):
+        """Say once that features are mixed here and their targets are not."""
+        alone = all(leaf.role in (FEATURES, PASS) for leaf in decide(batch, self.layout.roles))
+        if alone and self.method.mixes and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"The layer {self.name!r} mixes features inside a model that trains, and their targets stay unmixed. "
+                "To mix both, use `MixupModel(network, method)`, or the layer in the pipeline: `dataset.map(layer)`.",
+                stacklevel=2,
+            )
 
     def _foreign_seed(self):
         """A seed from a generator of TensorFlow's, which a `tf.data` pipeline can advance under any Keras backend."""
@@ -146,8 +174,9 @@ class MixupLayer(MixLayer):
     It works there under the TensorFlow, JAX and torch backends of Keras. Like every augmentation layer of Keras it is
     active unless told `training=False`, so map it over training data only.
 
-    Inside a functional model the layer sees the features and not the targets, so `MixupLayer(0.2)(inputs)` mixes inputs
-    alone and the targets no longer match; to mix both in the train step use `MixupModel`.
+    Inside a functional or `Sequential` model the layer is active in `fit` alone. It sees the features there and not the
+    targets, so `MixupLayer(0.2)(inputs)` mixes inputs alone and the targets no longer match, of which it warns once; to
+    mix both in the train step use `MixupModel`.
 
     The draws come from a counter that advances with every call. A pipeline that maps in parallel hands out its batches
     in varying order, so a seed alone does not make it reproducible; `dataset.apply(mixup(...))` does, and its iterators
@@ -222,6 +251,13 @@ class MixupLayer(MixLayer):
         names = ("alpha", "per", "pairing", "probability")
         arguments = {name: keras.saving.deserialize_keras_object(config.pop(name)) for name in names}
         return cls(**arguments, **Layout.options(config), **config)
+
+
+def _unpickle(reduced, process):
+    make, arguments = reduced[:2]
+    layer = make(*arguments)
+    layer._stream.process = process
+    return layer
 
 
 def _is_foreign(leaves):

@@ -9,6 +9,7 @@ A method of one's own is a subclass of `Method` with a dataclass decorator and o
 """
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -23,6 +24,14 @@ from keras_mixup.mixing import Draw
 from keras_mixup.schedules import Adjustable
 
 BY_NAME = ("per", "pairing", "probability")
+
+
+class _Signature:
+    """What a method takes, for `help` and editors: what its `__init__` does."""
+
+    def __get__(self, method, cls):
+        _, *parameters = inspect.signature(cls.__init__).parameters.values()
+        return inspect.Signature(parameters)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,6 +79,8 @@ class Method:
     clean: ClassVar[str | None] = None  # "apart", or "together" in one batch: its loss looks at clean examples, too
     term: ClassVar[str | None] = None  # under what name the term that it adds to the loss is logged
 
+    __signature__ = _Signature()
+
     def __new__(cls, *args, **kwargs):
         names = [field.name for field in dataclasses.fields(cls) if field.init and not field.kw_only]
         if len(args) > len(names):
@@ -95,7 +106,7 @@ class Method:
     def __post_init__(self):
         for field in dataclasses.fields(self):  # JSON, and so a saved model, knows lists alone
             value = getattr(self, field.name)
-            if isinstance(value, list):
+            if isinstance(value, list) and "tuple" in str(field.type):
                 object.__setattr__(self, field.name, tuple(value))
         checks.one_of("per", self.per, ("example", "batch"))
         if self.pairing is not None:
@@ -121,11 +132,9 @@ class Method:
         """
         raise NotImplementedError(f"`{type(self).__name__}` should have a function `draw(batch, seed)`.")
 
-    def model(self, network, **options):
-        """The Keras model that trains a network by this method: a `MixupModel`, with its further arguments."""
-        from keras_mixup.model import MixupModel
-
-        return MixupModel(network, self, **options)
+    def model(self, network, seed=None):
+        """The Keras model that trains a network by this method; None leaves it to `MixupModel`."""
+        return None
 
     def check_model(self, at, pairs):
         """Raise a `ValueError` if a `MixupModel` with these arguments cannot train by this method."""
@@ -401,7 +410,9 @@ class Remix(Method):
         alpha: As for `Mixup`.
         kappa: How many times rarer a class must be, > 1.
         tau: How little of the other example there may be, in [0, 1].
-        per, pairing, probability: As for `Mixup`.
+        per: As for `Mixup`.
+        pairing: As for `Mixup`.
+        probability: As for `Mixup`.
 
     Raises:
         ValueError: If an argument is out of its range, or (when drawing) there are no class labels.
@@ -409,7 +420,7 @@ class Remix(Method):
     Example:
 
     >>> import numpy as np
-    >>> draw = Remix(class_counts=(100, 10)).draw(size=4, seed=1, targets=np.array([0, 1, 0, 1]))
+    >>> draw = Remix(class_counts=(100, 10)).draw(Batch(4, targets=np.array([0, 1, 0, 1])), seed=1)
     >>> tuple(draw.target_weight.shape)
     (4,)
 

@@ -68,6 +68,10 @@ class MixupE(Method):
         x_mean: Mean of the training inputs, for the exact variants: a number or an array of the inputs' shape.
         one_pass: If True, clean and mixed examples go through the network in one batch (the paper measures 1.3 times
             the cost of mixup instead of 2); batch normalisation then sees both together.
+        clean_statistics: Whether the pass of the clean examples counts in the averages of batch normalisation, which
+            testing takes, as the mixed one does. If False it leaves no trace in the network, in the random states of
+            dropout neither; `eta=0` is then mixup, number by number. In both cases batches are normalised each by its
+            own statistics. For two passes.
         per: As for `Mixup`; the paper draws one weight per batch.
         pairing: As for `Mixup`.
         probability: As for `Mixup`.
@@ -91,6 +95,7 @@ class MixupE(Method):
     threshold: float = 1.0
     x_mean: Any = 0.0
     one_pass: bool = False
+    clean_statistics: bool = True
     per: str = dataclasses.field(default="batch", kw_only=True)
 
     needs_network = True
@@ -102,6 +107,12 @@ class MixupE(Method):
         checks.number("alpha", self.alpha, above=0)
         checks.number("eta", self.eta, least=0)
         checks.one_of("variant", self.variant, VARIANTS)
+        checks.truth("clean_statistics", self.clean_statistics)
+        if self.one_pass and not self.clean_statistics:
+            raise ValueError(
+                "`one_pass=True` sends clean and mixed examples through together, so both are in the averages. "
+                "Received: one_pass=True, clean_statistics=False."
+            )
         if self.one_pass and VARIANTS[self.variant].exact:
             raise ValueError(
                 f"`one_pass=True` goes with the variants of q^, not with {self.variant!r}, which differentiates the "
@@ -145,9 +156,15 @@ class MixupE(Method):
         Returns:
             A float32 scalar.
         """
+        variables = [] if self.clean_statistics or logits is not None else model.network.non_trainable_variables
+        before = [(variable, keras.ops.copy(variable)) for variable in variables]
         if VARIANTS[self.variant].exact:
-            return self.penalty(y, None, exact_derivative(model.network, x, y, self.x_mean, training))
-        return self.penalty(y, model(x, training=training) if logits is None else logits)
+            value = self.penalty(y, None, exact_derivative(model.network, x, y, self.x_mean, training))
+        else:
+            value = self.penalty(y, model(x, training=training) if logits is None else logits)
+        for variable, earlier in before:
+            variable.assign(earlier)
+        return value
 
     def loss(self, loss, value):
         """L from L_mix and the value of R."""

@@ -4,14 +4,40 @@ import contextlib
 
 import keras
 
-from keras_mixup import checks, weights
+from keras_mixup import checks, roles, weights
 from keras_mixup.batch import Layout, mix_batch
 from keras_mixup.hidden import HiddenDraws, mix_inside
 from keras_mixup.methods import Mixup, adjustables, as_method
+from keras_mixup.random_states import RandomStates
+
+STEPS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
+SPARSE = {
+    getattr(module, name)
+    for module, names in (
+        (keras.losses, ("SparseCategoricalCrossentropy", "sparse_categorical_crossentropy")),
+        (
+            keras.metrics,
+            (
+                "SparseCategoricalCrossentropy",
+                "SparseCategoricalAccuracy",
+                "SparseTopKCategoricalAccuracy",
+                "sparse_categorical_crossentropy",
+                "sparse_categorical_accuracy",
+                "sparse_top_k_categorical_accuracy",
+            ),
+        ),
+    )
+    for name in names
+}
+SPARSE_NAMES = {thing.__name__ for thing in SPARSE}
+
+
+def _of_network(name):
+    return property(lambda self: getattr(self.network, name), doc=f"The network's `{name}`.")
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup")
-class MixupModel(keras.Model):
+class MixupModel(RandomStates, keras.Model):
     """Train any Keras model on mixed batches, mixing inside the train step, on the accelerator.
 
         x~ = weight * x + (1 - weight) * x[partner]
@@ -19,7 +45,11 @@ class MixupModel(keras.Model):
 
     `compile` and `fit` it like the network itself. `fit` mixes every training batch, sample weights included;
     `evaluate`, `predict`, validation and calls never do. It works on the TensorFlow, JAX and torch backends, with and
-    without `jit_compile=True`. The trained network is `model.network`.
+    without `jit_compile=True`. The trained network is `model.network`, and that is what `model.export` writes.
+
+    To Keras' tools the model is the network: it is built when that is, with its shapes and weights. Saved in any way
+    (`.keras`, weights, `BackupAndRestore`, `tf.train.Checkpoint`), it keeps the state of its draws and of the network's
+    random layers, so that training resumed on TensorFlow is, number by number, what it would have been.
 
     Use a loss that takes soft targets (`CategoricalCrossentropy`, not the sparse one), and read training metrics with
     care: accuracy against a mixed target compares its larger half only; see `MixedAccuracy`. Validation metrics mean
@@ -28,11 +58,13 @@ class MixupModel(keras.Model):
     With `at="name"` the output of that layer is mixed instead of the input, and the targets alike. So words are mixed
     as embeddings, graphs as readout vectors, and inputs may be anything the network takes: ids, strings, ragged
     tensors, dicts of any shapes. The Keras mask of the output goes with the mix: behind it a position counts if it
-    does so in either example (of weight > 0). A mask that is an input of its own stays the original's.
-    `ManifoldMixup` chooses among several layers.
+    does so in either example (of weight > 0). So it is with a mask that is an input of its own, under the key
+    `padding_mask` or `attention_mask` or told by `roles={...: "padding"}`: it is united before it goes in, so name a
+    layer that comes before all that look at it. `ManifoldMixup` chooses among several layers.
 
     Args:
-        network: A Keras model or layer; for a KerasHub task, give preprocessed data.
+        network: A Keras model or layer, without a `train_step` or a loss function of its own. A KerasHub task should
+            have no preprocessor attached; give it preprocessed data.
         method: How to mix: a number, for `Mixup(alpha)`, or an object such as `Mixup(0.2, per="batch")`, `CutMix()`,
             `ManifoldMixup(layers=("block1",))` or `MixupE(alpha=1.0, eta=1e-3)`.
         at: The name of the layer whose output is mixed, as in `layer.name`, wherever it is nested; None for the input.
@@ -43,7 +75,11 @@ class MixupModel(keras.Model):
             Ids outside of `[0, num_classes)` are an error or, in a compiled step, which cannot raise, turn the loss
             into NaN. Leave it out for targets that are floats already.
         pairs: If True, integer targets are mixed in pair form, for many classes; compile with `PairLoss`.
-        roles, data_format, axes, box_format, min_area: As for `MixLayer`.
+        roles: As for `MixLayer`.
+        data_format: As for `MixLayer`.
+        axes: As for `MixLayer`.
+        box_format: As for `MixLayer`.
+        min_area: As for `MixLayer`.
         seed: An int for the same draws in every run; None for fresh ones.
         **kwargs: `name`, `dtype` and the other arguments of `keras.Model`.
 
@@ -89,8 +125,7 @@ class MixupModel(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(network, keras.layers.Layer):
-            raise ValueError(f"`network` should be a Keras model or layer. Received: network={network!r}.")
+        _check_network(network)
         self.layout = Layout(
             num_classes=num_classes,
             pairs=pairs,
@@ -123,6 +158,55 @@ class MixupModel(keras.Model):
         self._step.hidden.check_visited()
         return outputs
 
+    @property
+    def built(self):
+        network = getattr(self, "network", None)
+        return self._was_called or (network is not None and network.built)
+
+    @built.setter
+    def built(self, value):
+        self._was_called = value
+
+    input, output, inputs, outputs, input_shape, output_shape = map(
+        _of_network, ("input", "output", "inputs", "outputs", "input_shape", "output_shape")
+    )
+
+    def export(self, filepath, *args, **kwargs):
+        network = self.network if isinstance(self.network, keras.Model) else super()
+        return network.export(filepath, *args, **kwargs)
+
+    def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **kwargs):
+        """Compile like any model.
+
+        Raises:
+            ValueError: If a loss or metric takes class ids, where targets become rows.
+        """
+        if self.method.averages or self.layout.pairs or self.layout.num_classes is not None:
+            for name, given in (("loss", loss), ("metrics", metrics), ("weighted_metrics", weighted_metrics)):
+                self._check_soft(name, given)
+        super().compile(optimizer, loss, loss_weights, metrics, weighted_metrics, **kwargs)
+
+    def compile_from_config(self, config):
+        # Keras would not call a `compile` that is not its own.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def _check_soft(self, name, given):
+        for part in keras.tree.flatten(given):
+            if not _is_sparse(part):
+                continue
+            if isinstance(self.layout.num_classes, dict) and isinstance(given, dict) and not self.method.averages:
+                continue  # of a map that is only cut, perhaps
+            kind = "`CategoricalCrossentropy`" if name == "loss" else "`CategoricalAccuracy` or `'accuracy'`"
+            if self.layout.pairs:
+                cure = "Use `PairLoss`, which takes pairs." if name == "loss" else "Use `MixedAccuracy(pairs=True)`."
+            elif self.layout.num_classes is None:
+                cure = f"Use {kind}, and `MixupModel(..., num_classes=...)` for targets that are class ids."
+            else:
+                cure = f"Use {kind}: with `num_classes` class ids become rows."
+            raise ValueError(f"`{name}` should take mixed targets, which are no class ids. Received: {part!r}. {cure}")
+
     def train_step(self, *args):
         # TensorFlow and torch call train_step(data); JAX calls train_step(state, data) and gets the new state back.
         *state, data = args
@@ -139,6 +223,7 @@ class MixupModel(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         y_pred, clean_logits = self._step.split(y_pred)
         y = self._rows(x, y)
+        self._check_targets(y, y_pred)
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         if self.method.term is None:
             return loss
@@ -163,11 +248,18 @@ class MixupModel(keras.Model):
         if method.clean == "together":
             x, y = self._step.clean
             self._step.rows = keras.ops.shape(y)[0]
-            if self.at is None:
-                both = keras.tree.map_structure(lambda *pair: keras.ops.concatenate(pair), mixed[0], x)
-                return (both, *mixed[1:])
-            hidden.add_clean(self.at)
+            if self.at is not None:
+                hidden.add_clean(self.at)
+            return (self._both(data, mixed[0], x), *mixed[1:])
         return mixed
+
+    def _both(self, data, mixed, clean):
+        """The input for mixed and for clean rows; where they part at a layer, only masks."""
+        leaves = roles.decide(data, self.layout.roles, inputs=self.at is None)
+        rows = [leaf.role != roles.INPUTS for leaf in leaves if not leaf.path or leaf.path[0] == 0]
+        parts = zip(rows, keras.tree.flatten(mixed), keras.tree.flatten(clean), strict=True)
+        both = [keras.ops.concatenate([m, c]) if twice else m for twice, m, c in parts]
+        return keras.tree.pack_sequence_as(mixed, both)
 
     def _as_mixed(self, data, method, seed=None):
         """A batch mixed, or without a seed only in the form that it has when it is mixed."""
@@ -181,14 +273,29 @@ class MixupModel(keras.Model):
             return y
         return self._as_mixed((x, y), self.method)[1]
 
-    def save_own_variables(self, store):
-        super().save_own_variables(store)
-        store["draws"] = keras.ops.convert_to_numpy(self.seed_generator.state.value)
+    def _check_targets(self, y, y_pred):
+        """Raise a `ValueError` where Keras' loss would only speak of ranks, or not at all."""
+        if keras.tree.is_nested(y) or keras.tree.is_nested(y_pred) or y is None or self.layout.pairs:
+            return
+        shape, classes = tuple(y.shape), tuple(y_pred.shape)
+        ids = len(shape) == 1 or shape[1:] == (1,)
+        if ids and len(classes) == 2 and (classes[1] or 0) > 1 and not roles.is_float(y):
+            raise ValueError(
+                "Targets should be rows with a place for each class, as those that were mixed. Received: "
+                f"`y` of {roles.words(y)} and predictions of shape {classes}. Give `MixupModel(..., "
+                f"num_classes={classes[1]})` to train, validate and evaluate with class ids."
+            )
+        if _is_sparse(self.loss) and len(shape) == len(classes) and (shape[-1] or 0) > 1:
+            raise ValueError(
+                "`loss` should take rows, one place for each class. Received: "
+                f"{self.loss!r} for `y` of {roles.words(y)}. Use `CategoricalCrossentropy`."
+            )
 
     def load_own_variables(self, store):
-        # Keras does not keep the state of random draws; with it a resumed run goes on where it was, not from the first.
-        super().load_own_variables({key: store[key] for key in store.keys() if key != "draws"})
-        self.seed_generator.state.assign(store["draws"])
+        super().load_own_variables(store)
+        # It comes next in the file, and Keras leaves it out where it has no variables yet.
+        if self.compiled and self.optimizer is not None and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
 
     def get_config(self):
         return {
@@ -205,6 +312,36 @@ class MixupModel(keras.Model):
         config = dict(config)
         network, method = (keras.saving.deserialize_keras_object(config.pop(k)) for k in ("network", "method"))
         return cls(network, method, **Layout.options(config), **config)
+
+
+def _check_network(network):
+    """Raise a `ValueError` unless this is a network whose training may be left to a `MixupModel`."""
+    if not isinstance(network, keras.layers.Layer):
+        raise ValueError(f"`network` should be a Keras model or layer. Received: network={network!r}.")
+    own = [
+        name
+        for name in (STEPS if isinstance(network, keras.Model) else ())
+        if getattr(type(network), name) is not getattr(keras.Model, name) or name in vars(network)
+    ]
+    if own:
+        raise ValueError(
+            f"`network` should leave its training to Keras: a `{own[0]}` of its own would not be called. "
+            f"Received: a `{type(network).__name__}`. Give the network that is inside of it; or mix in the pipeline, "
+            "`dataset.map(MixupLayer(0.2))`, and `fit` it itself."
+        )
+    if getattr(network, "preprocessor", None) is not None:
+        raise ValueError(
+            "`network` should take its data as they come, without a preprocessor: only its own `fit` would use that. "
+            f"Received: a `{type(network).__name__}` with one attached. Preprocess the data, "
+            "`dataset.map(network.preprocessor)`, and detach it: `network.preprocessor = None`."
+        )
+
+
+def _is_sparse(thing):
+    """Whether a loss or metric of Keras takes class ids."""
+    if isinstance(thing, str):
+        return thing in SPARSE_NAMES
+    return any(isinstance(thing, kind) if isinstance(kind, type) else thing is kind for kind in SPARSE)
 
 
 class _Step:

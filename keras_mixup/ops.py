@@ -32,6 +32,21 @@ def of(*arrays):
     return _keras()
 
 
+def is_key(seed):
+    """Whether a seed is a key of JAX, concrete or traced."""
+    jax = sys.modules.get("jax")
+    return keras.backend.backend() == "jax" and isinstance(seed, jax.Array)
+
+
+def _integer(seed):
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool):
+        raise ValueError(
+            "`seed` should be an integer, a `keras.random.SeedGenerator`, a TensorFlow integer tensor (2,) or, under "
+            f"the JAX backend, a key. Received: seed={seed!r}."
+        )
+    return int(seed)
+
+
 def size(array):
     """The length of the first axis: a Python int where it is known, a scalar tensor where it is not."""
     return of(array).shape(array)[0]
@@ -54,7 +69,21 @@ def _keras():
         # Every draw advances a SeedGenerator, so handing it out several times yields several streams.
         if isinstance(seed, keras.random.SeedGenerator):
             return [seed] * num
-        return [int(s) for s in np.random.SeedSequence(int(seed) % 2**64).generate_state(num)]
+        if is_key(seed):
+            import jax
+
+            return list(jax.random.split(seed, num))
+        return [int(s) for s in np.random.SeedSequence(_integer(seed) % 2**64).generate_state(num)]
+
+    def random(name):
+        def draw(shape, seed):
+            if is_key(seed):
+                import jax
+
+                return getattr(jax.random, name)(seed, shape, "float32")
+            return getattr(keras.random, name)(shape, dtype="float32", seed=seed)
+
+        return draw
 
     def take_along(x, indices, axis):
         shape = [1] * len(x.shape)
@@ -69,6 +98,10 @@ def _keras():
         return ops.one_hot(x, n, dtype="float32")
 
     def raw_seed(seed):
+        if is_key(seed):
+            import jax
+
+            return jax.random.key_data(seed)[:2]
         return seed.next() if isinstance(seed, keras.random.SeedGenerator) else np.array([seed % 2**31, 0], "uint32")
 
     return SimpleNamespace(
@@ -91,11 +124,12 @@ def _keras():
         log=ops.log,
         maximum=ops.maximum,
         minimum=ops.minimum,
-        normal=lambda shape, seed: keras.random.normal(shape, dtype="float32", seed=seed),
+        normal=random("normal"),
         one_hot=one_hot,
         ones=lambda shape: ops.ones(shape, dtype="float32"),
         raw_seed=raw_seed,
         repeat=lambda x, times, axis: ops.repeat(x, times, axis=axis),
+        required=lambda values, good, message: values,  # of what is not known before: all shapes are
         reshape=ops.reshape,
         searchsorted=lambda x, values, side: ops.cast(ops.searchsorted(x, values, side=side), "int32"),
         shape=ops.shape,
@@ -107,7 +141,7 @@ def _keras():
         sum=lambda x: ops.sum(x, axis=-1),
         take=lambda x, indices: ops.take(x, indices, axis=0),
         take_along=take_along,
-        uniform=lambda shape, seed: keras.random.uniform(shape, dtype="float32", seed=seed),
+        uniform=random("uniform"),
         where=ops.where,
         zeros=lambda shape: ops.zeros(shape, dtype="float32"),
     )
@@ -129,9 +163,12 @@ def _tensorflow():
         large = math.prod(example) * x.dtype.size >= COMPILE_FROM_BYTES
         return compile_once(function) if large else function
 
-    def checked(values, good, message):
+    def required(values, good, message):
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(good), [message])]):
-            values = tf.identity(values)
+            return tf.identity(values)
+
+    def checked(values, good, message):
+        values = required(values, good, message)
         # XLA leaves the check out. There what is not good ruins the loss: a row of zeros would not.
         return tf.where(tf.reduce_all(good, axis=-1, keepdims=True), values, math.nan)
 
@@ -145,8 +182,8 @@ def _tensorflow():
             # Each replica of a `tf.distribute` strategy has a copy of the generator, in the same state.
             if replica is not None and replica.num_replicas_in_sync > 1:
                 seed = tf.random.fold_in(seed, replica.replica_id_in_sync_group)
-        elif isinstance(seed, numbers.Integral):
-            seed = [int(seed), 0]
+        elif not tf.is_tensor(seed):
+            seed = [_integer(seed), 0]
         return tf.cast(seed, tf.int64)
 
     def shape(x):
@@ -178,6 +215,7 @@ def _tensorflow():
         ones=lambda shape: tf.ones(shape, dtype=tf.float32),
         raw_seed=raw_seed,
         repeat=lambda x, times, axis: tf.repeat(x, times, axis=axis),
+        required=required,
         reshape=tf.reshape,
         searchsorted=lambda x, values, side: tf.searchsorted(x, values, side=side),
         shape=shape,

@@ -203,11 +203,12 @@ def _check_passes(name, path, tensor):
         return
     told = {word for key in path if isinstance(key, str) for word in _words_in(key)}
     rank = len(tensor.shape) if is_dense(tensor) and getattr(tensor.shape, "rank", 0) is not None else 0
-    if told & TARGET_WORDS or (told & FEATURE_WORDS and rank > 2):
+    target, feature = told & TARGET_WORDS, told & FEATURE_WORDS and rank > 2
+    if target or feature:
+        role, others = (TARGETS, "'masks', 'boxes'") if target else (FEATURES, "'masks'")
         raise ValueError(
-            f"`{name}` should be mixed with the others, by its key, or left alone. "
-            f"Received: {words(tensor)}. Say which: `roles={{{_shortest(path)!r}: 'targets'}}` "
-            "(or 'masks', 'features', 'boxes'), or 'pass'."
+            f"By its key `{name}` may have to be mixed, or left alone. Received: {words(tensor)}. Say which: "
+            f"`roles={{{_shortest(path)!r}: '{role}'}}` (or {others}), or 'pass'."
         )
 
 

@@ -145,8 +145,8 @@ class Folded:
 
     Example:
 
-    >>> from keras_mixup import Mixup
-    >>> draw = Mixup(Folded(0.75), pairing="reverse").draw(size=8, seed=1)
+    >>> from keras_mixup import Batch, Mixup
+    >>> draw = Mixup(Folded(0.75), pairing="reverse").draw(Batch(size=8), seed=1)
     >>> float(keras.ops.min(draw.weight)) >= 0.5
     True
 
@@ -177,7 +177,7 @@ class Folded:
 
 def is_distribution(alpha):
     """Whether `alpha` is an object that can be sampled, like those of `tfp.distributions`."""
-    return callable(getattr(alpha, "sample", None))
+    return callable(getattr(alpha, "sample", None)) and not isinstance(alpha, type)
 
 
 def is_adjustable(value):

@@ -400,7 +400,7 @@ def check_several_integer_targets_share_num_classes(door):
 
 
 def check_sample_weights_travel_with_the_mix(door, dtype):
-    sample_weight = np.array([1, 2, 5, 0, 9, 4], dtype)
+    sample_weight = np.array([1, 0, 1, 0, 0, 1] if dtype == "bool" else [1, 2, 5, 0, 9, 4], dtype)
     mixed = door((features(6), one_hot(6), sample_weight), alpha=0.9, pairing="derangement")
     assert len(mixed) == 3
     assert_mixed(mixed[2], sample_weight, *read_draw(mixed[1]))
@@ -567,7 +567,10 @@ CHECKS = [
     *[functools.partial(check_rank, shape=shape) for shape in [(), (6,), (50, 2), (32, 32, 3), (2, 8, 8, 3), (1, 0)]],
     check_every_input_and_target_gets_the_same_draw,
     check_several_integer_targets_share_num_classes,
-    *[functools.partial(check_sample_weights_travel_with_the_mix, dtype=dtype) for dtype in ("float32", "int32")],
+    *[
+        functools.partial(check_sample_weights_travel_with_the_mix, dtype=dtype)
+        for dtype in ("float32", "float16", "bool")
+    ],
     functools.partial(check_known_keys_of_a_dict_are_mixed, image="image", label="label"),
     functools.partial(check_known_keys_of_a_dict_are_mixed, image="images", label="labels"),
     functools.partial(check_known_keys_of_a_dict_are_mixed, image="x", label="y"),

@@ -1,6 +1,8 @@
 """The oracle of the tests: mixup in NumPy loops, written from the formula and not from the library.
 
 x~ = weight * x + (1 - weight) * x[partner]
+
+And images that show by themselves what was drawn, whether they were averaged or cut.
 """
 
 import numpy as np
@@ -41,3 +43,47 @@ def read_back(targets):
         if others:
             weight[i], partner[i] = row[i], others[0]
     return weight, partner
+
+
+SIZE, HEIGHT, WIDTH = 5, 4, 6
+
+
+def images():
+    """Float images of which channel 0 names image and place, and channel 1 the image."""
+    x = np.zeros((SIZE, HEIGHT, WIDTH, 2), "float32")
+    x[..., 0] = 100 * np.arange(SIZE)[:, None, None] + np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
+    for i in range(SIZE):
+        x[i, ..., 1].flat[i] = 1.0
+    return x
+
+
+def read(mixed):
+    """The share of each image in each row, and where the cut rows kept their own pixels (None for the others)."""
+    shares, kept = np.zeros((SIZE, SIZE)), [None] * SIZE
+    for i, image in enumerate(mixed.astype("float64")):
+        source = (image[..., 0] - np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)) / 100
+        if np.array_equal(source, np.round(source)) and np.isin(source, np.arange(SIZE)).all():
+            found = np.unique(source).astype(int)
+            partner = next((j for j in found if j != i), i)
+            kept[i] = (source == i, partner)
+            shares[i, i] = np.mean(source == i)
+            shares[i, partner] += np.mean(source != i)
+        else:
+            shares[i] = image[..., 1].flat[:SIZE]
+    np.testing.assert_allclose(shares.sum(1), 1.0, atol=1e-6)
+    return shares, kept
+
+
+def averaged(y, shares):
+    return np.tensordot(shares, y.astype("float64"), 1)
+
+
+def cut(y, shares, kept):
+    """A map: pixels where the image was cut, shares where it was averaged."""
+    mixed = averaged(y, shares)
+    for i, place in enumerate(kept):
+        if place is not None:
+            own, partner = place
+            own = own.reshape(own.shape + (1,) * (y.ndim - 3))
+            mixed[i] = np.where(own, y[i].astype("float64"), y[partner].astype("float64"))
+    return mixed

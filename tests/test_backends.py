@@ -11,9 +11,22 @@ import pytest
 
 TESTS = pathlib.Path(__file__).parent
 NEUTRAL = [
-    *["weights", "pairing", "mixing", "methods", "cutting", "family", "manifold", "mixupe"],
+    *[
+        "weights",
+        "pairing",
+        "mixing",
+        "methods",
+        "cutting",
+        "family",
+        "manifold",
+        "mixupe",
+        "matrix",
+        "reports",
+        "scenes",
+    ],
     *[
         "contract",
+        "network",
         "layer",
         "pipeline",
         "model",

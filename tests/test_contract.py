@@ -51,14 +51,14 @@ REFUSED = {
     "one-hot integers without num_classes": ((features(4), one_hot(4, "int64")), "cast them to float32"),
     "class ids as a mask": (
         {"image": features(4), "segmentation_mask": np.ones((4, 2, 2), "int32")},
-        "One-hot it first: `keras.ops.one_hot(mask, number_of_mask_classes)`",
+        "Give `num_classes={'segmentation_mask': ...}` to mix them as one-hot maps",
     ),
     "scalar labels": (({"x": features(4)}, np.float32(1.0)), "Batch the dataset first: `dataset.batch(128)`"),
     "rows that do not match": (
         (features(4), features(3, (2,))),
         "All tensors of a batch should have the same number of rows. Received: {'x': 4, 'y': 3}",
     ),
-    "nothing to mix": ({"picture": features(4), "label": one_hot(4)}, "Nothing to mix: there should be features"),
+    "nothing to mix": ({"scan": features(4), "label": one_hot(4)}, "Nothing to mix: there should be features"),
 }
 
 

@@ -72,6 +72,16 @@ def box_of(pasted):
     return top, left, bottom, right
 
 
+def kept_by(draw, image_size=(HEIGHT, WIDTH)):
+    """Where each original stays, as a boolean picture for each row."""
+    if draw.region is not None:
+        return draw.region
+    kept = np.ones((len(draw.weight), *image_size), bool)
+    for i, (top, left, bottom, right) in enumerate(np.broadcast_to(draw.box, (len(kept), 4))):
+        kept[i, top:bottom, left:right] = False
+    return kept
+
+
 def drawn(method, size, seed=SEED, image_size=(HEIGHT, WIDTH), targets=None):
     return Draw(
         *(
@@ -219,7 +229,8 @@ def test_alpha_or_probability_zero_returns_the_bits(door, method):
 @pytest.mark.parametrize("method", [CutMix(pairing="roll"), FMix(pairing="roll")], ids=["CutMix", "FMix"])
 def test_images_of_any_shape(door, method, shape):
     x = marked(5, *shape)
-    mixed_x, mixed_y = door((x, one_hot(5)), method)
+    options = {"axes": (1, 2)} if len(shape) == 2 else {}  # or they might be series of a time and channels
+    mixed_x, mixed_y = door((x, one_hot(5)), method, **options)
     weight, _ = read_draw(mixed_y)
     kept = sources(mixed_x, 5) == np.arange(5).reshape(-1, *[1] * len(shape))
     np.testing.assert_allclose(weight, kept.reshape(5, -1).mean(1), rtol=2e-7)
@@ -306,7 +317,7 @@ def test_what_the_other_image_holds_elsewhere_does_not_leak(method):
     x = features(4, (HEIGHT, WIDTH, 2))
     x[1] = np.nan
     mixed, _ = method_through_function((x, one_hot(4)), method)
-    kept = drawn(method, 4).region
+    kept = kept_by(drawn(method, 4))
     np.testing.assert_array_equal(np.isnan(mixed[1]), np.broadcast_to(kept[1][..., None], mixed[1].shape))
     np.testing.assert_array_equal(np.isnan(mixed[2]), np.broadcast_to(~kept[2][..., None], mixed[2].shape))
     assert not np.isnan(mixed[[0, 3]]).any()
@@ -319,48 +330,44 @@ def test_what_the_other_image_holds_elsewhere_does_not_leak(method):
 def boxes_of(method, count, image_size, seed=SEED):
     """(count, 4) boxes of a draw; and its shares, which say how many pixels are outside."""
     draw = drawn(method, count, seed, image_size)
-    boxes = np.array([box_of(~region) for region in draw.region])
-    outside = draw.region.reshape(count, -1).mean(1)
+    boxes = np.broadcast_to(draw.box, (count, 4))
+    outside = kept_by(draw, image_size).reshape(count, -1).mean(1)
     np.testing.assert_allclose(draw.target_weight, outside, rtol=2e-7)
     assert draw.target_weight.dtype == np.float32
     return boxes, draw.target_weight
 
 
-def shares_by_the_paper(generator, alpha, count, height, width):
-    """`rand_bbox` of the authors' program (clovaai/CutMix-PyTorch), for many boxes at once."""
-    lam = generator.beta(alpha, alpha, count)
-    cut = np.sqrt(1 - lam)
-    area = np.ones(count, int)
+def cut_by_the_formula(generator, side, height, width, least=0.0):
+    """Pixels inside a box of these shares of the sides, around a centre anywhere, clipped, its edges rounded."""
+    area = np.ones(len(side), int)
     for length in (height, width):
-        half = (length * cut).astype(int) // 2
-        centre = generator.integers(length, size=count)
-        area *= np.clip(centre + half, 0, length) - np.clip(centre - half, 0, length)
-    return 1 - area / (height * width)
+        centre, half = generator.uniform(0, length, len(side)), np.maximum(length * side, least) / 2
+        first, last = np.maximum(centre - half, 0), np.minimum(centre + half, length)
+        area *= np.floor(last + 0.5).astype(int) - np.floor(first + 0.5).astype(int)
+    return area
 
 
 @pytest.mark.parametrize("alpha, image_size", [(1.0, (16, 16)), (0.3, (9, 20)), (3.0, (5, 12))])
 def test_the_share_kept_by_cutmix_follows_the_law_of_the_paper(alpha, image_size):
-    """Kolmogorov-Smirnov, fails by chance at 1e-9. A side rounded to the next pixel instead of down is noticed."""
+    """Kolmogorov-Smirnov, fails by chance at 1e-9. Sides rounded down to whole pixels are noticed."""
     share = drawn(CutMix(alpha), 20_000, image_size=image_size).target_weight
-    expected = shares_by_the_paper(np.random.default_rng(1), alpha, 200_000, *image_size)
-    # Shares are multiples of a pixel: compare at the middle between them.
-    pixels = image_size[0] * image_size[1]
-    result = stats.ks_2samp(np.round(share * pixels), np.round(expected * pixels))
-    assert result.pvalue > FAILURE
+    generator, pixels = np.random.default_rng(1), image_size[0] * image_size[1]
+    area = cut_by_the_formula(generator, np.sqrt(1 - generator.beta(alpha, alpha, 200_000)), *image_size)
+    # Shares are multiples of a pixel: compare whole numbers of them.
+    assert stats.ks_2samp(np.round(share * pixels), pixels - area).pvalue > FAILURE
 
 
 def test_a_cutmix_box_is_centred_anywhere_and_clipped():
-    """Each of the 8 x 11 centres is as likely: chi-squared, fails by chance at 1e-9."""
-    keep = np.float32(0.3)
-    boxes, _ = boxes_of(CutMix(FixedWeights(keep)), 5000, (HEIGHT, WIDTH))
-    centres = []
-    for first, last, length in ((0, 2, HEIGHT), (1, 3, WIDTH)):
-        half = int(length * np.sqrt(1 - keep)) // 2
-        clipped = {(max(c - half, 0), min(c + half, length)): c for c in range(length)}
-        assert len(clipped) == length  # so that a box has one possible centre
-        centres.append([clipped[top, bottom] for top, bottom in boxes[:, [first, last]]])
-    counts = np.histogram2d(*centres, (np.arange(HEIGHT + 1), np.arange(WIDTH + 1)))[0]
-    assert stats.chisquare(counts.ravel()).pvalue > FAILURE
+    """A box of sides that are whole pixels begins in any place, beyond the border too: chi-squared, 1e-9."""
+    keep = np.float32(1 - 0.25)  # half of the sides: 4 of 8, 6 of 12
+    boxes, _ = boxes_of(CutMix(FixedWeights(keep)), 5000, (8, 12))
+    for first, last, length in ((0, 2, 8), (1, 3, 12)):
+        side = length // 2
+        starts = np.where(boxes[:, first] > 0, boxes[:, first], boxes[:, last] - side)
+        counts = np.bincount(starts + side // 2, minlength=length + 1)
+        # The centre is anywhere in [0, length): its nearest pixel border is the first and the last half as often.
+        expected = np.r_[0.5, np.ones(length - 1), 0.5] * 5000 / length
+        assert stats.chisquare(counts, expected).pvalue > FAILURE
 
 
 @pytest.mark.parametrize("keep, kept", [(1.0, 1.0), (0.0, None)])
@@ -396,12 +403,11 @@ def test_minmax_boxes_have_independent_uniform_sides_and_lie_inside(minmax):
         assert len(np.bincount(starts)) == 11
 
 
-def test_minmax_takes_the_place_of_alpha():
-    assert CutMix(alpha=0, minmax=(0.2, 0.5)).mixes
-    assert not CutMix(alpha=0).mixes
+def test_minmax_takes_the_place_of_alpha_but_for_zero():
+    assert not CutMix(alpha=0, minmax=(0.2, 0.5)).mixes
     assert not CutMix(minmax=(0.2, 0.5), probability=0).mixes
     np.testing.assert_array_equal(
-        drawn(CutMix(0.0, (0.2, 0.5)), 5).target_weight, drawn(CutMix(9.0, (0.2, 0.5)), 5).target_weight
+        drawn(CutMix(0.1, (0.2, 0.5)), 5).target_weight, drawn(CutMix(9.0, (0.2, 0.5)), 5).target_weight
     )
 
 
@@ -411,13 +417,10 @@ def test_the_share_kept_by_resizemix_follows_its_law(scale):
     height, width = 16, 24
     share = drawn(ResizeMix(scale), 20_000, image_size=(height, width)).target_weight
     generator = np.random.default_rng(1)
-    ratio = generator.uniform(*scale, 200_000)
-    area = np.ones(len(ratio), int)
-    for length in (height, width):
-        half, centre = (length * ratio).astype(int) // 2, generator.integers(length, size=len(ratio))
-        area *= np.clip(centre + half, 0, length) - np.clip(centre - half, 0, length)
+    area = cut_by_the_formula(generator, generator.uniform(*scale, 200_000), height, width, least=1.0)
     pixels = height * width
     assert stats.ks_2samp(np.round(share * pixels), pixels - area).pvalue > FAILURE
+    assert area.min() > 0 and (share < 1).all()
 
 
 @pytest.mark.parametrize("method", [CutMix(), FMix(), ResizeMix()], ids=["CutMix", "FMix", "ResizeMix"])
@@ -548,11 +551,11 @@ def test_the_regions_of_fmix_are_smooth():
     ids=["vectors", "two sizes"],
 )
 def test_what_is_not_an_image_is_not_cut(method, x):
-    name = "CutMix" if isinstance(method, Choice) else type(method).__name__
-    with refuses(
-        f"`{name}` cuts images. Received: features that are not images of shape `(batch, height, width, channels)`, "
-        "all of one size. Use `Mixup` for other data."
-    ):
+    received = {
+        False: "features that are not images of shape `(batch, height, width, channels)`, `x` of dtype float32 and",
+        True: "features that are not images of one size, {\"x['a']\": (5, 5), \"x['b']\": (6, 5)}. Leave one of them",
+    }
+    with refuses(f"`{type(method).__name__}` cuts images. Received: {received[isinstance(x, dict)]}"):
         method_through_function((x, one_hot(4)), method)
 
 
@@ -561,8 +564,8 @@ def test_what_is_not_an_image_is_not_cut(method, x):
 def test_masks_of_another_size_are_refused(door, shape):
     mask = np.ones((4, *shape), "int32")
     with refuses(
-        "Masks should be as high and wide as the images to be cut with them, here (8, 11). "
-        f"Received: `segmentation_mask` of shape {(4, *shape)}."
+        "Masks should be as high and wide as the images to be cut with them, or a whole multiple or part of it, here "
+        f"(8, 11). Received: `segmentation_mask` of dtype int32 and shape {(4, *shape)}."
     ):
         door({"image": marked(4, HEIGHT, WIDTH, 1), "label": one_hot(4), "segmentation_mask": mask}, CutMix())
 
@@ -599,7 +602,7 @@ def test_shared_arguments_are_checked(method):
 
 
 @pytest.mark.parametrize(
-    "method", [CutMix(0.3, [0.2, 0.5]), ResizeMix([0.2, 0.4], "batch"), FMix(0.5, 2.0, probability=0.5)], ids=repr
+    "method", [CutMix(0.3, [0.2, 0.5]), ResizeMix([0.2, 0.4], per="batch"), FMix(0.5, 2.0, probability=0.5)], ids=repr
 )
 def test_a_method_is_a_value_that_survives_saving(method):
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(method))

@@ -139,6 +139,76 @@ for distribution in (None, keras.distribution.DataParallel()):
 print("RESULT " + json.dumps(result))
 """
 
+# Class ids of every dtype, by every method, on several devices of each kind.
+IDS = """
+import json, os, sys
+import numpy as np
+how = sys.argv[2]
+if how in ("mirrored", "workers"):
+    import tensorflow as tf
+    if how == "mirrored":
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+        )
+        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    else:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    scope = strategy.scope
+else:
+    import contextlib
+    scope = contextlib.nullcontext
+import keras
+from keras_mixup import (
+    Choice, CutMix, DMixup, FMix, ManifoldMixup, Mixup, MixupE, MixupModel, PairLoss, RegMixup, Remix, ResizeMix
+)
+
+if how == "data":
+    keras.distribution.set_distribution(keras.distribution.DataParallel())
+if how == "model":
+    devices = keras.distribution.list_devices()
+    mesh = keras.distribution.DeviceMesh((1, len(devices)), ["batch", "model"], devices)
+    layout = keras.distribution.LayoutMap(mesh)
+    layout["hidden/kernel"] = (None, "model")
+    distribution = keras.distribution.ModelParallel(layout_map=layout, batch_dim_name="batch")
+    keras.distribution.set_distribution(distribution)
+
+x = np.load(sys.argv[1])["x"]
+labels = np.arange(len(x)) * 7 % 4
+methods = {
+    "Mixup": Mixup(0.4), "same class": Mixup(0.4, pairing="other_class"), "CutMix": CutMix(), "ResizeMix": ResizeMix(),
+    "FMix": FMix(), "Choice": Choice((Mixup(0.8), CutMix())), "DMixup": DMixup(2), "RegMixup": RegMixup(),
+    "Remix": Remix((9, 3, 1, 1)), "ManifoldMixup": ManifoldMixup(("hidden",)), "MixupE": MixupE(0.4),
+    "one pass": MixupE(0.4, one_pass=True), "no trace": MixupE(0.4, clean_statistics=False), "pairs": Mixup(0.4),
+}
+dtypes = ["int32", "int64", "uint8", "int16"]
+found = {}
+for number, (name, method) in enumerate(methods.items()):
+    for shape in ((-1,), (-1, 1)) if name in ("Mixup", "pairs") else ((-1,), (-1, 1))[number % 2 :][:1]:
+        for dtype in dtypes if name in ("Mixup", "pairs") else [dtypes[number % 4]]:
+            y = labels.astype(dtype).reshape(shape)
+            with scope():
+                keras.utils.set_random_seed(1)
+                network = keras.Sequential([
+                    keras.Input(x.shape[1:]), keras.layers.Flatten(), keras.layers.Dense(6, "tanh", name="hidden"),
+                    keras.layers.BatchNormalization(), keras.layers.Dropout(0.2), keras.layers.Dense(4),
+                ])
+                pairs = name == "pairs"
+                loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+                if pairs:
+                    loss = PairLoss(keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+                model = MixupModel(network, method, num_classes=None if pairs else 4, pairs=pairs, seed=1)
+                model.compile("sgd", loss)
+            logs = model.fit(x, y, batch_size=8, epochs=1, verbose=0).history
+            logits = network.predict(x, batch_size=8, verbose=0) if how != "workers" else None
+            found[f"{name} {dtype} {shape}"] = [
+                logs["loss"][0], model.evaluate(x, y, batch_size=8, verbose=0, return_dict=True)["loss"],
+                None if logits is None else float(np.mean(
+                    np.log(np.exp(logits).sum(1)) - logits[np.arange(len(x)), labels]
+                )),
+            ]
+print("RESULT " + json.dumps(found))
+"""
+
 SIZE = 16
 X, Y = features(SIZE), one_hot(SIZE)
 
@@ -285,6 +355,41 @@ def test_a_mixup_model_trains_on_two_devices_of_jax_as_on_one(data):
     assert (one, two) == (1, 2)
     for ours, theirs in zip(shared, alone, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
+def check_ids(found):
+    """Losses are finite, and the one on clean data is the cross-entropy of its ids."""
+    assert len(found) > 20
+    for name, (mixed, evaluated, expected) in found.items():
+        assert np.isfinite(mixed), name
+        assert expected is None or evaluated == pytest.approx(expected, rel=1e-4), name
+
+
+def test_class_ids_train_on_two_replicas_by_every_method(data):
+    check_ids(result(start(IDS, data, "mirrored", KERAS_BACKEND="tensorflow")))
+
+
+@pytest.mark.parametrize("how", ["data", "model"])
+def test_class_ids_train_on_two_devices_of_jax_by_every_method(data, how):
+    pytest.importorskip("jax")
+    flags = "--xla_force_host_platform_device_count=2"
+    check_ids(result(start(IDS, data, how, KERAS_BACKEND="jax", XLA_FLAGS=flags)))
+
+
+def test_class_ids_train_on_two_workers_by_every_method(data):
+    (addresses,) = {re.search(r"\[.*?\]", line)[0] for line in in_readme("TF_CONFIG")}
+    processes = [
+        start(
+            IDS,
+            data,
+            "workers",
+            KERAS_BACKEND="tensorflow",
+            TF_CONFIG=f'{{"cluster": {{"worker": {addresses}}}, "task": {{"type": "worker", "index": {index}}}}}',
+        )
+        for index in range(2)
+    ]
+    for process in processes:
+        check_ids(result(process))
 
 
 @pytest.mark.parametrize("words", ["KERAS_BACKEND=jax", "TF_CONFIG"])

@@ -10,6 +10,7 @@ from contract import (
     METHOD_DOORS,
     ON_TENSORFLOW,
     SEED,
+    AnyInput,
     FixedWeights,
     assert_mixed,
     assert_same_bits,
@@ -23,8 +24,8 @@ from reference import mix_rows
 from scipy import stats
 
 from keras_mixup import (
-    Batch,
     Adjustable,
+    Batch,
     Choice,
     CutMix,
     DMixup,
@@ -32,6 +33,7 @@ from keras_mixup import (
     LabelDistance,
     MixLayer,
     Mixup,
+    MixupE,
     MixupModel,
     PairLoss,
     RegMixup,
@@ -76,7 +78,7 @@ THREE = (Mixup(FixedWeights(0.3)), CutMix(FixedWeights(0.6)), ResizeMix((0.5, 0.
 
 
 def kind_of(draw):
-    """0 mixup, 1 CutMix, 2 ResizeMix."""
+    """0 mixup, 1 CutMix, 2 ResizeMix; or FMix, which cuts no box."""
     window = draw.window == np.array([0, 0, 12, 16])
     return np.where(draw.weight < 1, 0, np.where(window.all(1), 1, 2))
 
@@ -85,7 +87,7 @@ def kind_of(draw):
 @pytest.mark.parametrize("per", ["example", "batch"])
 def test_methods_are_chosen_as_often_as_asked(per, probabilities):
     """Chi-squared over 3000 examples or 200 batches, fails by chance at 1e-9."""
-    method = Choice(THREE, probabilities, per)
+    method = Choice(THREE, probabilities, per=per)
     if per == "example":
         kinds = kind_of(drawn(method, 3000, image_size=(12, 16)))
     else:
@@ -135,7 +137,9 @@ def test_a_choice_among_all_the_methods_gives_each_methods_own_rows():
             np.testing.assert_allclose(mixed[i], expected, rtol=1e-4, atol=1e-5)
             assert draw.target_weight[i] == np.float32(0.3)
             continue
-        kept = draw.region[i]
+        top, left, bottom, right = draw.box[i]
+        kept = draw.region[i].copy()
+        kept[top:bottom, left:right] = False
         np.testing.assert_array_equal(mixed[i][kept], x[i][kept])
         np.testing.assert_allclose(draw.target_weight[i], kept.mean(), rtol=2e-7)
         if kind_of(draw)[i] == 1:  # CutMix or FMix
@@ -145,22 +149,81 @@ def test_a_choice_among_all_the_methods_gives_each_methods_own_rows():
 
 
 def test_the_setting_of_deit_is_one_line():
-    assert DEIT == Choice([Mixup(0.8), CutMix(1.0)], None, "batch")
+    assert DEIT == Choice([Mixup(0.8), CutMix(1.0)], None, per="batch")
     assert hash(DEIT) == hash(Choice([Mixup(0.8), CutMix(1.0)]))
     assert keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(DEIT)) == DEIT
 
 
 def test_a_choice_knows_what_its_methods_do():
-    assert Choice((CutMix(), FMix())).cuts and not DEIT.cuts
+    assert Choice((CutMix(), FMix())).cuts and not Choice((CutMix(), FMix())).averages
+    assert DEIT.cuts and DEIT.averages and not Choice((Mixup(0.3), Remix(COUNTS))).cuts
     assert DEIT.mixes and not Choice((Mixup(0), CutMix(0))).mixes
+    assert not Choice((Mixup(0.3), CutMix()), probability=0).mixes
+
+
+@at_every_quick_door
+@pytest.mark.parametrize("per", ["example", "batch"])
+def test_a_choice_has_a_coin_of_its_own(door, per):
+    """One coin for the batch and weights for each example, which no method alone can do; or one for each example."""
+    x, mixed_batches, mixed_rows = features(50), 0, 0
+    for seed in range(12):
+        method = Choice((Mixup(0.9, pairing="derangement"),), per=per, probability=0.4)
+        mixed_x, mixed_y = door((x, one_hot(50)), method, seed=seed)
+        weight, partner = read_draw(mixed_y)
+        assert_mixed(mixed_x, x, weight, partner)
+        mixed = partner != np.arange(50)
+        assert len(np.unique(weight[mixed])) == mixed.sum()
+        mixed_batches, mixed_rows = mixed_batches + mixed.all(), mixed_rows + mixed.sum()
+    if per == "batch":
+        assert 0 < mixed_batches < 12 and mixed_rows == 50 * mixed_batches
+    else:  # 240 of 600 expected, standard deviation 12
+        assert mixed_batches == 0 and 168 < mixed_rows < 312
+
+
+@at_every_quick_door
+def test_a_choice_may_have_one_pairing_for_all(door):
+    method = Choice((Mixup(0.9), CutMix(0.9), DMixup(2)), per="example", pairing="roll")
+    x = features(9, (6, 5, 2))
+    mixed_x, mixed_y = door((x, one_hot(9)), method)
+    _, partner = read_draw(mixed_y)
+    moved = partner != np.arange(9)
+    assert moved.sum() > 3 and np.array_equal(partner[moved], np.roll(np.arange(9), 1)[moved])
+    assert all(np.isin(mixed_x[i], [x[i], x[i - 1]]).all() or ((mixed_x[i] != x[i]).all()) for i in range(9))
+
+
+def test_methods_of_one_and_of_several_partners_can_be_chosen_from():
+    """Each row by the rule of the method that it was dealt to, recomputed from the draw."""
+    x = features(60, (5, 7, 2))
+    method = Choice(
+        (DMixup(3), Mixup(FixedWeights(0.3)), CutMix(FixedWeights(0.6)), FMix(FixedWeights(0.7))), per="example"
+    )
+    draw = drawn(method, 60, image_size=(5, 7))
+    mixed, shares = method_through_function((x, one_hot(60)), method)
+    assert draw.weight.shape == (60, 4) and draw.partner.shape == (60, 3)
+    for i in range(60):
+        rows = [i, *draw.partner[i]]
+        average = sum(float(w) * x[j].astype(float) for w, j in zip(draw.weight[i], rows, strict=True))
+        top, left, bottom, right = draw.box[i]
+        kept = np.broadcast_to(draw.region, (60, 5, 7))[i].copy()
+        kept[top:bottom, left:right] = False
+        expected = np.where(kept[..., None], average, x[rows[1]])
+        np.testing.assert_allclose(mixed[i], expected, rtol=1e-4, atol=1e-5)
+        target = np.zeros(60)
+        np.add.at(target, rows, draw.target_weight[i].astype(float))
+        np.testing.assert_allclose(shares[i], target, atol=1e-6)
+    kinds = {(bool((draw.weight[i] == 1).any()), bool(draw.box[i].any())) for i in range(60)}
+    assert kinds == {(False, False), (True, False), (True, True)}
 
 
 @pytest.mark.parametrize(
     "methods, chances, message",
     [
-        ((Mixup(),), None, "`methods` should be two or more of Mixup, CutMix, ResizeMix, FMix, Remix. Received: "),
-        ((Mixup(), DMixup()), None, "`methods` should be two or more of Mixup, CutMix, ResizeMix, FMix, Remix."),
-        ((Mixup(), 0.2), None, "`methods` should be two or more of Mixup, CutMix, ResizeMix, FMix, Remix."),
+        ((), None, "`methods` should be a tuple of methods, like `(Mixup(0.8), CutMix(1.0))`. Received: methods=()."),
+        ((Mixup(), 0.2), None, "`methods` should be a tuple of methods, like `(Mixup(0.8), CutMix(1.0))`."),
+        (Mixup(), None, "`methods` should be a tuple of methods, like `(Mixup(0.8), CutMix(1.0))`."),
+        ((Mixup(), CutMix), None, "`methods` should be a tuple of methods, like `(Mixup(0.8), CutMix(1.0))`."),
+        ((Mixup(), RegMixup()), None, "`methods` should be methods that need no network and keep the number of rows"),
+        ((MixupE(), Mixup()), None, "`methods` should be methods that need no network and keep the number of rows"),
         ((Mixup(), CutMix()), (0.5, 0.6), "`probabilities` should be a number >= 0 for each method, adding up to 1."),
         ((Mixup(), CutMix()), (1.5, -0.5), "Received: probabilities=(1.5, -0.5) for 2 methods."),
         ((Mixup(), CutMix()), (1.0,), "Received: probabilities=(1.0,) for 2 methods."),
@@ -207,7 +270,7 @@ def test_remix_leans_towards_the_rarer_class(door, kappa, tau):
     [
         ({}, "`class_counts` should hold the number of training examples of each class, all positive. Received: "),
         ({"class_counts": (3, 0)}, "Received: class_counts=(3.0, 0.0)."),
-        ({"class_counts": (3, 1), "kappa": 1}, "`kappa` should be a number > 1. Received: kappa=1."),
+        ({"class_counts": (3, 1), "kappa": 1}, "`kappa` should be a finite number > 1. Received: kappa=1."),
         ({"class_counts": (3, 1), "tau": 1.5}, "`tau` should be a number between 0 and 1. Received: tau=1.5."),
     ],
 )
@@ -526,7 +589,20 @@ def test_a_schedule_reaches_into_a_pipeline(door):
 
 
 @pytest.mark.parametrize(
-    "method", [CutMix(Adjustable(0.0)), FMix(Adjustable(0)), DEIT, Mixup(probability=Adjustable(0))]
+    "method",
+    [
+        CutMix(Adjustable(0.0)),
+        CutMix(Adjustable(0.0), minmax=(0.3, 0.9)),
+        CutMix(Adjustable(0.0), inside=True),
+        CutMix(0, minmax=(0.3, 0.9)),
+        ResizeMix(probability=Adjustable(0.0)),
+        FMix(Adjustable(0)),
+        DEIT,
+        Mixup(probability=Adjustable(0)),
+        DMixup(3, probability=Adjustable(0)),
+        Choice((Mixup(0.4), CutMix()), probability=Adjustable(0)),
+    ],
+    ids=repr,
 )
 def test_an_adjustable_zero_returns_the_bits(method):
     if method is DEIT:
@@ -600,7 +676,7 @@ def test_a_model_trains_on_pairs_as_on_rows():
 
 
 def test_what_has_no_pair_form_is_refused():
-    with refuses("`pairs=True` needs integer targets of shape `(batch,)`. Received: `y` of dtype float32 and shape"):
+    with refuses("`pairs=True` needs targets of shape `(batch,)`. Received: `y` of dtype float32 and shape"):
         method_through_function((IMAGES, one_hot(6)), Mixup(), pairs=True)
     with refuses("Pairs name one partner: `DMixup` has several. Leave `pairs` out and give `num_classes=...`."):
         method_through_function((IMAGES, CLASSES), DMixup(), pairs=True)
@@ -638,7 +714,7 @@ def test_a_model_trains_with_it_saves_it_and_comes_back(name, jit_compile, tmp_p
 def test_a_layer_comes_back_from_its_config(method):
     layer = MixLayer(method, num_classes=4, pairs=False, seed=3)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-    assert (again.method, again.num_classes, again.pairs, again.seed) == (method, 4, False, 3)
+    assert (again.method, again.layout, again.seed) == (method, layer.layout, 3)
 
 
 @ON_TENSORFLOW
@@ -655,8 +731,21 @@ def test_a_pipeline_is_reproducible_whatever_the_number_of_parallel_calls(method
     assert not np.array_equal(run(1), run(1, seed=8))
 
 
-@pytest.mark.parametrize("construct", [MixLayer, mix_with])
-@pytest.mark.parametrize("method", [0.2, "mixup", None, CutMix, FixedWeights(0.3)], ids=str)
+@pytest.mark.parametrize("construct", [MixLayer, mix_with, lambda method: MixupModel(AnyInput(), method)])
+@pytest.mark.parametrize("method", ["mixup", None, FixedWeights, object(), Batch(3)], ids=lambda m: type(m).__name__)
 def test_what_is_not_a_method_is_refused(construct, method):
-    with refuses("`method` should be an object that draws, like `Mixup(0.2)` or `CutMix()`. Received: method="):
+    with refuses("`method` should be a `keras_mixup.Method`, like `Mixup(0.2)` or `CutMix()`"):
         construct(method)
+
+
+@pytest.mark.parametrize("construct", [MixLayer, mix_with, lambda method: MixupModel(AnyInput(), method)])
+def test_a_class_in_place_of_an_object_is_refused_at_once(construct):
+    with refuses("`method` should be an object, not a class: `CutMix()`. Received: <class"):
+        construct(CutMix)
+
+
+def test_a_layer_needs_a_method_where_a_model_takes_a_number():
+    for construct in (MixLayer, mix_with):
+        with refuses("`method` should be a `keras_mixup.Method`, like `Mixup(0.2)` or `CutMix()`"):
+            construct(0.2)
+    assert MixupModel(AnyInput(), 0.2).method == Mixup(0.2)

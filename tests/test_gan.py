@@ -324,7 +324,28 @@ def train(gan, batches):
 
 
 @trains
-@pytest.mark.parametrize("kind", ["keras", "weights"])
+@pytest.mark.parametrize("options", [{}, {"baseline": "r1"}, {"baseline": "wgan_gp"}], ids=str)
+def test_both_networks_train_in_every_pass(options):
+    """A layer that looks: dropout would not drop, and batch statistics not move, where it is told otherwise."""
+    told = []
+
+    class Spy(keras.layers.Layer):
+        def call(self, x, training=None):
+            told.append((self.name, training))
+            return x
+
+    generator, discriminator = networks()
+    generator = keras.Sequential([keras.Input(generator.input_shape[1:]), generator, Spy(name="generator")])
+    discriminator = keras.Sequential([keras.Input(generator.output_shape[1:]), Spy(name="real"), discriminator])
+    gan = adam(MixupGAN(generator, discriminator, 0 if options else 0.2, **options, seed=1), run_eagerly=True)
+    told.clear()
+    gan.train_on_batch(REAL)
+    assert {name for name, _ in told} == {"generator", "real"} and len(told) >= 4
+    assert all(training is True for _, training in told)
+
+
+@trains
+@pytest.mark.parametrize("kind", ["keras", "weights", "checkpoint"])
 @pytest.mark.parametrize("options", [{"alpha": 0.2}, {"alpha": 0.2, "pairs": "pools"}, {"alpha": 0, "baseline": "r1"}])
 def test_resuming_is_exact(kind, options, tmp_path):
     def new():
@@ -334,10 +355,16 @@ def test_resuming_is_exact(kind, options, tmp_path):
         return gan
 
     whole = train(new(), BATCHES)
-    half, path = train(new(), BATCHES[:3]), tmp_path / ("gan.keras" if kind == "keras" else "gan.weights.h5")
+    half = train(new(), BATCHES[:3])
+    path = tmp_path / {"keras": "gan.keras", "weights": "gan.weights.h5", "checkpoint": "gan"}[kind]
     if kind == "keras":
         half.save(path)
         resumed = keras.saving.load_model(path)
+    elif kind == "checkpoint":
+        import tensorflow as tf
+
+        saved, resumed = tf.train.Checkpoint(model=half).save(str(path)), new()
+        tf.train.Checkpoint(model=resumed).restore(saved).assert_consumed()
     else:
         half.save_weights(path)
         resumed = new()

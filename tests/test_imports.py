@@ -1,6 +1,7 @@
 """What importing the package costs, and which of its files may know of which."""
 
 import ast
+import graphlib
 import os
 import pathlib
 import subprocess
@@ -15,13 +16,15 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # From the ground up; a file may import from the floors below its own. A new file has to be put somewhere.
 FLOORS = [
-    {"ops", "schedules", "gradients", "calibration"},
-    {"weights", "pairing", "regions"},
+    {"ops", "schedules", "gradients", "calibration", "roles", "random_states"},
+    {"weights", "pairing", "regions", "checks", "forms", "boxes", "workers"},
     {"mixing"},
-    {"methods", "batch"},
+    {"batch"},
+    {"methods"},
     {"layers", "pipeline", "losses", "metrics", "hidden", "manifold", "mixupe"},
     {"model", "gan", "callbacks", "check", "attacks"},
-    {""},  # the contents page, `keras_mixup/__init__.py`
+    {"contents"},
+    {""},  # the package itself, `keras_mixup/__init__.py`
     {"zoo"},
     {"bench"},
     {"cli"},
@@ -31,7 +34,7 @@ FLOOR = {name: level for level, names in enumerate(FLOORS) for name in names}
 
 
 def room(path):
-    """The room of a file: the first part of its path inside the package, `""` for the contents page."""
+    """The room of a file: the first part of its path inside the package, `""` for the package itself."""
     first = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     return "" if first == "__init__" else first
 
@@ -52,7 +55,7 @@ def wrong_arrows(name, source):
     for target in imported(source):
         first, *rest = target.split(".")
         if first == "keras_mixup":
-            other = rest[0] if rest and rest[0] in FLOOR else ""  # `from keras_mixup import Mixup` is the contents page
+            other = rest[0] if rest and rest[0] in FLOOR else ""  # `from keras_mixup import Mixup` is the package
             if other != name and FLOOR[other] >= FLOOR[name]:
                 found.add(other)
     return found
@@ -152,6 +155,80 @@ def test_only_the_public_keras_is_used_and_nothing_is_asserted(path):
     assert "keras.src" not in source
     assert not [name for name in imported(source) if name.startswith(("keras.src", "keras._", "tensorflow.python"))]
     assert not [node.lineno for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)]
+
+
+def arrows(package):
+    """Which file imports which, at its top or inside functions: a dict from names to sets of names."""
+    files = {".".join(path.relative_to(package).with_suffix("").parts): path for path in package.rglob("*.py")}
+    files = {name.removesuffix(".__init__"): path for name, path in files.items() if name != "__init__"}
+    found = {}
+    for name, path in files.items():
+        targets = {target.partition("keras_mixup.zoo.")[2] for target in imported(path.read_text(encoding="utf-8"))}
+        # `from keras_mixup.zoo.runs import load` is an arrow to `runs`.
+        ends = {next((end for end in (target, target.rpartition(".")[0]) if end in files), None) for target in targets}
+        found[name] = ends - {None, name}
+    return found
+
+
+def test_the_files_of_the_zoo_import_one_way():
+    graphlib.TopologicalSorter(arrows(PACKAGE / "zoo")).prepare()  # raises where there is a way back
+
+
+def test_a_way_back_is_noticed(tmp_path):
+    (tmp_path / "runs.py").write_text("from keras_mixup.zoo import study")
+    (tmp_path / "study.py").write_text("def f():\n    from keras_mixup.zoo.runs import load")
+    assert arrows(tmp_path) == {"runs": {"study"}, "study": {"runs"}}
+    with pytest.raises(graphlib.CycleError):
+        graphlib.TopologicalSorter(arrows(tmp_path)).prepare()
+
+
+@pytest.mark.parametrize(
+    "argv",
+    ["--help", "--version", "list", "run --help", "rnu", "run digitz", "show digitz", "run digits --frob", "run"],
+)
+@pytest.mark.parametrize("started", [["-m", "keras_mixup"], ["keras-mixup"]])
+def test_the_command_answers_without_keras(argv, started, tmp_path):
+    """Nor NumPy; so it takes a tenth of a second."""
+    heavy = ("keras", "tensorflow", "numpy")
+    if started == ["keras-mixup"]:
+        script = tmp_path / "keras-mixup"  # as `pip` writes it
+        script.write_text("import sys\nfrom keras_mixup.cli import main\nsys.exit(main())\n")
+        started = [script]
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *started, *argv.split()], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode in (0, 2) and "Traceback" not in done.stderr
+    names = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
+    assert "argparse" in names and not set(heavy) & set(names)
+
+
+def test_under_the_command_the_contents_come_when_they_are_asked_for():
+    code = """
+import sys
+sys.argv = ["/usr/bin/keras-mixup"]
+import keras_mixup
+assert "keras" not in sys.modules
+from keras_mixup import ops, Mixup
+assert keras_mixup.Mixup is Mixup and "MixupModel" in keras_mixup.__all__ and keras_mixup.__version__
+try:
+    keras_mixup.nothing
+except AttributeError:
+    print("ok")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.stdout == "ok\n", done.stderr[-2000:]
+
+
+def test_a_module_of_somebody_else_is_not_taken_for_the_command(tmp_path):
+    """While Python looks for `theirs.train`, `sys.argv[0]` is `-m`, too."""
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "__init__.py").write_text("import sys, keras_mixup\nprint('keras' in sys.modules)")
+    (tmp_path / "theirs" / "train.py").write_text("")
+    path = os.pathsep.join([str(tmp_path), str(PACKAGE.parent)])
+    done = subprocess.run(
+        [sys.executable, "-m", "theirs.train"], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert done.stdout == "True\n", done.stderr[-2000:]
 
 
 def hidden_randomness(source):

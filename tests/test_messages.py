@@ -53,7 +53,7 @@ def test_per(construct, per):
 
 
 @at_every_constructor
-@pytest.mark.parametrize("pairing", ["random", None, 3])
+@pytest.mark.parametrize("pairing", ["random", 3])
 def test_pairing(construct, pairing):
     with refuses(
         f"`pairing` should be one of {sorted(RULES)} or a function `(size, seed, targets) -> partner`. "
@@ -69,14 +69,17 @@ def test_probability(construct, probability):
         construct(probability=probability)
 
 
-@pytest.mark.parametrize("num_classes", [0, -1, 3.0, "3", True])
+@pytest.mark.parametrize("num_classes", [0, -1, 3.0, "3", True, {}, {"label": 0}, {"label": "3"}, [3]], ids=repr)
 @pytest.mark.parametrize(
     "construct",
     [MixupLayer, mixup, lambda **kwargs: mix_with(Mixup(), **kwargs), lambda **kwargs: MixupModel(NETWORK, **kwargs)],
     ids=["MixupLayer", "mixup", "mix_with", "MixupModel"],
 )
 def test_num_classes(construct, num_classes):
-    with refuses(f"`num_classes` should be a positive integer or None. Received: num_classes={num_classes!r}."):
+    with refuses(
+        "`num_classes` should be a positive integer or None, or a dict of positive integers by target. "
+        f"Received: num_classes={num_classes!r}."
+    ):
         construct(num_classes=num_classes)
 
 
@@ -129,8 +132,9 @@ MESSAGES = {
     "class ids without num_classes": (
         (X, LABELS),
         {},
-        f"Class ids cannot be averaged. Received: `y` of dtype {INTEGERS} and shape (4,). Give `num_classes=...` to "
-        "mix them as one-hot rows; or, if they are quantities or one-hot rows already, cast them to float32.",
+        f"Class ids cannot be averaged. Received: `y` of dtype {INTEGERS} and shape (4,). Give `num_classes=...` (or, "
+        "for several targets, `num_classes={1: ...}`) to mix them as one-hot rows; or, if they are quantities or "
+        "one-hot rows already, cast them to float32.",
     ),
     "class ids without num_classes in a dict": (
         {"image": X, "label": LABELS},
@@ -142,17 +146,95 @@ MESSAGES = {
         {},
         f"Class ids cannot be averaged. Received: `y['kind']` of dtype {INTEGERS} and shape (4,).",
     ),
-    "floats with num_classes": (
-        (X, features(4, ())),
+    "floats among several targets with one num_classes": (
+        (X, {"kind": LABELS, "size": features(4, ())}),
         {"num_classes": 4},
-        "`num_classes` is for integer class ids. Received: `y` of dtype float32 and shape (4,). Cast class ids to "
-        "int32, or leave `num_classes` out for regression.",
+        "One `num_classes` is for targets that are all class ids or rows of so many classes. Received: `y['size']` of "
+        "dtype float32 and shape (4,) among 2 targets. Name those that are class ids, as in `num_classes={'label': ",
     ),
-    "integer maps": (
+    "floats of another width than num_classes": (
+        (X, features(4, (3,))),
+        {"num_classes": 4},
+        "With `num_classes` targets should be class ids of shape `(batch,)` or `(batch, 1)`, or rows of shape `(batch, "
+        "num_classes)`, here (batch, 4). Received: `y` of dtype float32 and shape (4, 3).",
+    ),
+    "ids of several positions": (
         (X, np.ones((4, 2), "int32")),
         {"num_classes": 4},
-        "Integer targets should have shape `(batch,)`, `(batch, 1)` or `(batch, num_classes)`, here (batch, 4). "
-        "Received: `y` of dtype int32 and shape (4, 2).",
+        "With `num_classes` targets should be class ids of shape `(batch,)` or `(batch, 1)`, or rows of shape `(batch, "
+        "num_classes)`, here (batch, 4). Received: `y` of dtype int32 and shape (4, 2). If they are quantities, name "
+        "the other targets in `num_classes={...}` and leave this one out; if they are ids of several positions, write "
+        "`roles={1: 'masks'}`.",
+    ),
+    "num_classes of a target that is not there": (
+        {"image": X, "kind": LABELS},
+        {"num_classes": 4},
+        "`num_classes` is for targets, and there are none among `image`, `kind`. Received: num_classes=4. Say which "
+        "they are: `roles={'kind': 'targets'}`; or leave it out.",
+    ),
+    "num_classes of a name that is not there": (
+        (X, {"fine": LABELS, "coarse": LABELS}),
+        {"num_classes": {"fine": 4, "course": 2}},
+        "`num_classes` should name targets of the batch by key, by path or by position. Received: 'course', which fits "
+        "none of `y['coarse']`, `y['fine']`.",
+    ),
+    "a role of a name that is not there": (
+        {"image": X, "label": one_hot(4)},
+        {"roles": {"labels": "targets"}},
+        "`roles` should name tensors of the batch by key, by path or by position. Received: 'labels', which fits none "
+        "of `image`, `label`.",
+    ),
+    "a key that may be a target": (
+        {"image": X, "label": one_hot(4), "coarseLabel": LABELS},
+        {},
+        "By its key `coarseLabel` may have to be mixed, or left alone. Received: dtype "
+        f"{INTEGERS} and shape (4,). Say which: `roles={{'coarseLabel': 'targets'}}` (or 'masks', 'boxes'), or 'pass'.",
+    ),
+    "ids in the place of sample weights": (
+        (X, one_hot(4), LABELS),
+        {},
+        "The third element of a batch should be sample weights, floats. Received: dtype "
+        f"{INTEGERS} and shape (4,). Cast them: `keras.ops.cast(sample_weight, 'float32')`; or, if they are ids, "
+        "write `roles={2: 'pass'}`.",
+    ),
+    "a zip of two data sets": (
+        ((X, LABELS), (X, LABELS)),
+        {},
+        "Features should be floats or 8 and 16 bit integers. Received: `x[1]` of dtype "
+        f"{INTEGERS} and shape (4,) among others. If it is to reach the network unmixed, write "
+        "`roles={(0, 1): 'pass'}`; if this is a label, batches should be `(x, y)`, not tuples of them.",
+    ),
+    "a zip of two data sets of rows": (
+        ((X, one_hot(4)), (X, one_hot(4))),
+        {},
+        "A batch should be `(x, y)`. Received: two elements of one structure, `x[0]`, `x[1]`, `y[0]`, `y[1]`, as a zip "
+        "of two data sets gives them. Each is mixed within itself: take one of them; or, if they are features and "
+        "targets, write `roles={0: 'features', 1: 'targets'}`.",
+    ),
+    "one image": (
+        np.ones((28, 30, 3), "uint8"),
+        {},
+        "Mixing needs batches. Received: `x` of shape (28, 30, 3), which looks like one image. Batch the dataset "
+        "first: `dataset.batch(128)`; or, if these are rows, write `roles={0: 'features'}`.",
+    ),
+    "both pairs and num_classes": (
+        (X, LABELS),
+        {"num_classes": 4, "pairs": True},
+        "`pairs=True` keeps class ids, `num_classes` makes rows of them: give one of the two. Received: pairs=True, "
+        "num_classes=4.",
+    ),
+    "ids of one target under pairs, rows of another": (
+        (X, {"kind": LABELS, "row": one_hot(4)}),
+        {"pairs": True},
+        "`pairs=True` needs targets of shape `(batch,)`. Received: `y['row']` of dtype float32 and shape (4, 4). Leave "
+        "`pairs` out and give `num_classes=...`, or floats.",
+    ),
+    "a mask of two meanings": (
+        {"image": features(4, (4, 5, 3)), "label": one_hot(4), "mask": np.ones((4, 4, 5), bool)},
+        {},
+        "This mask may be of two kinds. Received: `mask` of dtype bool and shape (4, 4, 5). If it says which positions "
+        "count, cast it to bool or name it `padding_mask`; if it holds class ids, name it `segmentation_mask`, or "
+        "write `roles={'mask': 'masks'}`.",
     ),
     "integer features": (
         (np.ones((4, 2), "int32"), one_hot(4)),
@@ -172,8 +254,9 @@ MESSAGES = {
     "class ids as a mask": (
         {"image": X, "segmentation_masks": np.ones((4, 2, 2), "uint8")},
         {},
-        "Class ids cannot be averaged. Received: `segmentation_masks` of dtype uint8 and shape (4, 2, 2). One-hot it "
-        "first: `keras.ops.one_hot(mask, number_of_mask_classes)`; or use a method that cuts, like `CutMix`.",
+        "Class ids cannot be averaged. Received: `segmentation_masks` of dtype uint8 and shape (4, 2, 2). Give "
+        "`num_classes={'segmentation_masks': ...}` to mix them as one-hot maps; or use a method that only cuts, like "
+        "`CutMix`, which leaves them class ids; or, if they are quantities, cast them to float32.",
     ),
     "a scalar label": (
         ({"x": X}, np.float32(1)),
@@ -187,12 +270,13 @@ MESSAGES = {
         "batched yet, batch it first: `dataset.batch(128)`.",
     ),
     "nothing to mix in a dict": (
-        {"picture": X, "label": one_hot(4)},
+        {"scan": X, "label": one_hot(4)},
         {},
         "Nothing to mix: there should be features, given as `x`, `(x, y)`, `(x, y, sample_weight)` or under one of the "
-        "keys ['audio', 'feature', 'features', 'image', 'images', 'input', 'inputs', 'spectrogram', 'spectrograms', "
-        "'video', 'videos', 'x']. Received: `label` of dtype float32 and shape (4, 4), `picture` of dtype float32 and "
-        "shape (4, 4, 3).",
+        "keys ['audio', 'feature', 'features', 'image', 'images', 'input', 'inputs', 'series', 'signal', 'signals', "
+        "'sound', 'sounds', 'spectrogram', 'spectrograms', 'video', 'videos', 'waveform', 'waveforms', 'x']. Received: "
+        "`label` of dtype float32 and shape (4, 4), `scan` of dtype float32 and shape (4, 4, 3). Or say which "
+        "they are, as in `roles={'scan': 'features'}`.",
     ),
 }
 
@@ -281,9 +365,9 @@ def test_a_tensor_of_unknown_rank():
 
 
 def test_a_label_out_of_range():
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"should lie in \[0, num_classes\) = \[0, 3\)"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"whole numbers in \[0, num_classes\) = \[0, 3\)"):
         mix_batch((tf.constant(X), tf.constant(LABELS)), Mixup(0.9), tf.constant([1, 2]), num_classes=3)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"should lie in \[0, num_classes\) = \[0, 9\)"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"whole numbers in \[0, num_classes\) = \[0, 9\)"):
         mix_batch((tf.constant(X), tf.constant(LABELS - 1)), Mixup(0.9), tf.constant([1, 2]), num_classes=9)
 
 

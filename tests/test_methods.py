@@ -124,7 +124,7 @@ def test_a_draw_is_a_weight_and_a_partner_per_example(per, size, kind):
 )
 def test_a_seed_fixes_the_draw_and_another_changes_it(method, kind):
     first, again, other = (method.draw(Batch(50), kind(seed)) for seed in (3, 3, 4))
-    assert first[2:] == (None,) * 5
+    assert first[2:] == (None,) * 6
     for a, b, c in zip(first[:2], again[:2], other[:2], strict=True):
         np.testing.assert_array_equal(numpy(a), numpy(b))
         assert (numpy(a) != numpy(c)).any()
@@ -200,7 +200,7 @@ def test_mixes_says_whether_anything_can_happen(method, mixes):
 @pytest.mark.parametrize("pairing", ["shuffle", "derangement", "reverse", "roll", "same_class", "other_class"])
 @pytest.mark.parametrize("per", ["example", "batch"])
 def test_drawing_compiles_under_xla(per, pairing):
-    draw = in_xla(Mixup(0.4, per, pairing, 0.8), 6, 3, np.array([0, 1, 0, 2, 1, 1]))
+    draw = in_xla(Mixup(0.4, per=per, pairing=pairing, probability=0.8), 6, 3, np.array([0, 1, 0, 2, 1, 1]))
     assert draw.weight.shape == draw.partner.shape == (6,)
     assert ((draw.weight.numpy() >= 0) & (draw.weight.numpy() <= 1)).all()
     assert set(draw.partner.numpy()) <= set(range(6))

@@ -262,6 +262,57 @@ def test_integer_labels_and_bytes():
         assert np.isfinite(model.evaluate(pixels, LABELS, verbose=0)).all()
 
 
+# --- What the clean pass leaves behind ------------------------------------------------------------------------------
+
+
+def network_with_states():
+    keras.utils.set_random_seed(6)
+    return keras.Sequential(
+        [
+            keras.Input((INPUTS,)),
+            keras.layers.BatchNormalization(momentum=0.7),
+            keras.layers.Dense(4, "tanh"),
+            keras.layers.Dropout(0.4),
+            keras.layers.Dense(CLASSES),
+        ]
+    )
+
+
+@pytest.mark.parametrize("variant", ["paper", "exact"])
+@pytest.mark.parametrize("clean_statistics", [True, False])
+@pytest.mark.parametrize("jit_compile", SLOWLY)
+def test_averages_are_those_of_the_mixed_batch_alone_if_asked(variant, clean_statistics, jit_compile, monkeypatch):
+    monkeypatch.setattr(MixupE, "draw", Mixup(FixedWeights(KEEP), pairing="roll").draw)
+    network = network_with_states()
+    method = MixupE(1.0, ETA, variant, clean_statistics=clean_statistics)
+    step_of(method, network, jit_compile)
+    mixed = mix_rows(X, np.full(SIZE, KEEP), ROLL)
+    mean, variance = 0.3 * mixed.mean(0), 0.7 + 0.3 * mixed.var(0)
+    alone = clean_statistics is False or (variant == "exact" and BACKEND == "jax")  # JAX's derivatives leave no trace
+    if not alone:
+        mean, variance = 0.7 * mean + 0.3 * X.mean(0), 0.7 * variance + 0.3 * X.var(0)
+    normalisation = network.layers[0]
+    np.testing.assert_allclose(to_numpy(normalisation.moving_mean.value), mean, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(to_numpy(normalisation.moving_variance.value), variance, rtol=1e-4)
+    assert np.abs(0.3 * (X.mean(0) - mean)).max() > 1e-3
+
+
+@pytest.mark.parametrize("jit_compile", SLOWLY)
+def test_eta_zero_without_clean_statistics_is_mixup_with_every_state(jit_compile):
+    """Dropout drops the same places in every step, and the averages are the same."""
+    networks = network_with_states(), network_with_states(), network_with_states()
+    methods = Mixup(0.8, per="batch"), MixupE(0.8, 0.0, clean_statistics=False), MixupE(0.8, 0.0)
+    for network, method in zip(networks, methods, strict=True):
+        model = MixupModel(network, method, seed=3)
+        model.compile(keras.optimizers.SGD(RATE), CROSS_ENTROPY, jit_compile=jit_compile)
+        model.fit(X, Y, batch_size=3, epochs=3, shuffle=False, verbose=0)
+    states = [[to_numpy(v.value) for v in network.variables] for network in networks]
+    exactly = BACKEND == "tensorflow" and not jit_compile
+    for one, two in zip(*states[:2], strict=True):
+        np.testing.assert_allclose(two, one, rtol=0 if exactly else 1e-5, atol=0 if exactly else 1e-6)
+    assert any(not np.allclose(one, two) for one, two in zip(states[0], states[2], strict=True))
+
+
 # --- Evaluation -----------------------------------------------------------------------------------------------------
 
 
@@ -313,7 +364,15 @@ def test_an_array_for_the_mean_is_saved(tmp_path):
         ({"alpha": -1}, "`alpha` should be a finite number >= 0"),
         ({"eta": -1e-3}, "`eta` should be a finite number >= 0. Received: eta=-0.001."),
         ({"eta": float("inf")}, "`eta` should be a finite number >= 0. Received: eta=inf."),
-        ({"variant": "v3"}, "`variant` should be one of ['paper', 'exact', 'exact_below', 'raise_below', "),
+        (
+            {"variant": "v3"},
+            "`variant` should be 'paper', 'exact', 'exact_below', 'raise_below', 'raise_mean' or 'raise",
+        ),
+        ({"clean_statistics": 0}, "`clean_statistics` should be True or False. Received: clean_statistics=0."),
+        (
+            {"one_pass": True, "clean_statistics": False},
+            "`one_pass=True` sends clean and mixed examples through together, so both are in the averages. Received: ",
+        ),
         ({"variant": "exact", "one_pass": True}, "`one_pass=True` goes with the variants of q^, not with 'exact'"),
         ({"per": "pixel"}, "`per` should be 'example' or 'batch'. Received: per='pixel'."),
     ],

@@ -326,5 +326,7 @@ def test_an_unbatched_dataset_is_refused_in_words():
 def test_labels_out_of_range_are_refused_when_they_turn_up():
     """A class id beyond `num_classes` would become a row of zeros, a target without mass."""
     dataset = tf.data.Dataset.from_tensor_slices((X, np.arange(SIZE))).batch(5).apply(mixup(0.9, num_classes=SIZE - 1))
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"Integer labels should lie in \[0, num_classes\)"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"Class ids should be whole numbers in \[0, num_classes\)"
+    ):
         list(dataset)

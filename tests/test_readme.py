@@ -8,7 +8,7 @@ import shlex
 import pytest
 
 from keras_mixup import cli
-from keras_mixup.zoo import recipes
+from keras_mixup.zoo import recipes, sweeps, variants
 from keras_mixup.zoo.recipe import override
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -34,7 +34,7 @@ def test_commands_are_found():
         "```bash\npip install x && keras-mixup run digits  # now\nA=1 keras-mixup list\n```\nor `keras-mixup show a`"
     )
     assert list(commands(sample)) == [["run", "digits"], ["list"], ["show", "a"]]
-    assert {words[0] for words in COMMANDS} == {"list", "show", "run", "evaluate", "preview", "bench"}
+    assert {words[0] for words in COMMANDS} == {"list", "show", "run", "sweep", "evaluate", "preview", "bench"}
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -43,9 +43,13 @@ def test_each_command_is_one(words):
     if hasattr(args, "recipe"):
         recipe = override(recipes.get(args.recipe), getattr(args, "set", []))
         rows = getattr(args, "row", None)
-        cli._rows(recipe, [rows] if isinstance(rows, str) else rows)
-    if getattr(args, "method", None):
-        assert args.method in cli.METHODS
+        rows = variants.chosen(recipe, [rows] if isinstance(rows, str) else rows)
+        if words[0] == "run":
+            variants.extended(recipe, rows, args.alpha, args.method)
+        if words[0] == "sweep":
+            variants.grid(recipe, rows, sweeps.parse(args.values))
+        if words[0] == "preview" and args.method:
+            cli._to_show(args.method)
 
 
 def test_each_option_that_it_names_is_one():

@@ -104,7 +104,7 @@ def test_a_mask_among_the_targets_is_a_target():
 def test_integers_named_mask_might_be_classes():
     with refuses(
         "This mask may be of two kinds. Received: `mask` of dtype int32 and shape (6, 5). If it says which positions "
-        "count, cast it to bool or name it `padding_mask`; if it holds class ids, name it `segmentation_mask`."
+        "count, cast it to bool or name it `padding_mask`; if it holds class ids, name it `segmentation_mask`, or "
     ):
         METHOD_DOORS["layer"]({"image": features(SIZE), "mask": VALID.astype("int32"), "label": Y}, FIXED)
 
@@ -447,6 +447,74 @@ def test_strings_and_ragged_rows_pass_into_the_network(form):
     model.compile(keras.optimizers.SGD(0.1), CROSS_ENTROPY)
     logs = model.fit(tf.data.Dataset.from_tensor_slices((x, Y)).batch(SIZE), verbose=0).history
     assert logs["loss"][0] == pytest.approx(one_step(pooling_network())["loss"], rel=1e-5)
+
+
+# --- Masks that go in as inputs --------------------------------------------------------------------------------------
+
+
+class Reader(keras.Model):
+    """Attention of one head, and a mean over the positions that count, as an input says which."""
+
+    def __init__(self, key="padding_mask"):
+        super().__init__()
+        self.key = key
+        self.embedding = keras.layers.Embedding(WORDS, WIDTH, name="embedding")
+        self.query, self.key_of, self.value = (keras.layers.Dense(WIDTH, use_bias=False) for _ in range(3))
+        self.head = keras.layers.Dense(CLASSES)
+
+    def call(self, x):
+        mask, h = keras.ops.cast(x[self.key], "float32"), self.embedding(x["tokens"])
+        scores = self.query(h) @ keras.ops.swapaxes(self.key_of(h), 1, 2) - 1e9 * (1.0 - mask[:, None, :])
+        h = keras.ops.softmax(scores) @ self.value(h)
+        return self.head(keras.ops.sum(h * mask[..., None], 1) / keras.ops.sum(mask, 1, keepdims=True))
+
+
+def reading(h, valid, query, key, value, kernel, bias):
+    scores = np.where(valid[:, None, :], (h @ query) @ np.swapaxes(h @ key, 1, 2), -np.inf)
+    scores = np.exp(scores - scores.max(-1, keepdims=True))
+    return pooled(scores / scores.sum(-1, keepdims=True) @ (h @ value), valid) @ kernel + bias
+
+
+@pytest.mark.parametrize(
+    "key, roles", [("padding_mask", None), ("attention_mask", None), ("counts", {"counts": "padding"})]
+)
+@pytest.mark.parametrize("dtype", ["bool", "int32"])
+def test_masks_among_the_inputs_are_united(key, roles, dtype):
+    x = {"tokens": TOKENS, key: VALID.astype(dtype)}
+    network = Reader(key)
+    network(x)
+    network.set_weights([np.random.default_rng(4).normal(size=w.shape) for w in network.get_weights()])
+    table, *others = (w.astype(float) for w in network.get_weights())
+    model = MixupModel(network, FIXED, at="embedding", num_classes=CLASSES, roles=roles)
+    model.compile(keras.optimizers.SGD(0.0), CROSS_ENTROPY)
+    logs = model.fit(x, LABELS, batch_size=SIZE, shuffle=False, validation_data=(x, LABELS), verbose=0).history
+
+    def expected(valid):
+        return cross_entropy(mixed(Y), reading(mixed(table[TOKENS]), valid, *others))
+
+    assert logs["loss"][0] == pytest.approx(expected(union(VALID)), rel=1e-4)
+    for wrong in (VALID, VALID[ROLL], VALID & VALID[ROLL] | VALID & (LENGTHS[:, None] < 2), np.ones_like(VALID)):
+        assert abs(logs["loss"][0] - expected(wrong)) > 1e-3
+    assert logs["val_loss"][0] == pytest.approx(cross_entropy(Y, reading(table[TOKENS], VALID, *others)), rel=1e-4)
+
+
+@pytest.mark.parametrize("one_pass", [False, True])
+def test_clean_examples_keep_the_masks_that_went_in(one_pass):
+    x = {"tokens": TOKENS, "padding_mask": VALID}
+    network = Reader()
+    network(x)
+    network.set_weights([np.random.default_rng(4).normal(size=w.shape) for w in network.get_weights()])
+    table, *others = (w.astype(float) for w in network.get_weights())
+    method = MixupE(1.0, eta=0.5, one_pass=one_pass)
+    model = MixupModel(network, method, at="embedding", seed=3)
+    model.compile(keras.optimizers.SGD(0.0), CROSS_ENTROPY)
+    logs = model.fit(x, Y, batch_size=SIZE, shuffle=False, verbose=0).history
+    weight, partner = map(to_numpy, method.draw(Batch(SIZE), keras.random.SeedGenerator(3))[:2])
+    clean = reading(table[TOKENS], VALID, *others)
+    both = reading(mix_rows(table[TOKENS], weight, partner), union(VALID, weight, partner), *others)
+    p = np.exp(clean) / np.exp(clean).sum(1, keepdims=True)
+    assert logs["directional"][0] == pytest.approx(np.mean(np.abs(np.sum((Y - p) * clean, 1))) / 3, rel=1e-4)
+    assert logs["loss"][0] == pytest.approx(cross_entropy(mix_rows(Y, weight, partner), both), rel=1e-4)
 
 
 # --- What is refused -------------------------------------------------------------------------------------------------

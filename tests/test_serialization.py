@@ -56,11 +56,11 @@ def test_a_layer_comes_back_from_its_config(arguments, way):
         config = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
         again = keras.saving.deserialize_keras_object(config)
     assert again.method == layer.method
-    for name in ("num_classes", "seed", "name", "compute_dtype", "trainable"):
+    for name in ("layout", "seed", "name", "compute_dtype", "trainable"):
         assert getattr(again, name) == getattr(layer, name)
     assert again.get_config() == layer.get_config()
     for name, value in arguments.items():
-        held = {**vars(again.method), "num_classes": again.num_classes, "seed": again.seed, "name": again.name}
+        held = {**vars(again.method), "num_classes": again.layout.num_classes, "seed": again.seed, "name": again.name}
         assert held.get(name, value) == value
 
 
@@ -95,7 +95,7 @@ def test_a_model_comes_back_from_json(method):
     network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     model = MixupModel(network, method, num_classes=3, seed=5, name="outer")
     again = keras.saving.deserialize_keras_object(json.loads(json.dumps(keras.saving.serialize_keras_object(model))))
-    assert (again.method, again.num_classes, again.seed, again.name) == (model.method, 3, 5, "outer")
+    assert (again.method, again.layout.num_classes, again.seed, again.name) == (model.method, 3, 5, "outer")
     assert [type(layer).__name__ for layer in again.network.layers] == ["Dense"]
 
 
@@ -150,7 +150,7 @@ print("RESULT " + json.dumps({
     "functional": functional.predict(x, verbose=0).tolist(),
     "layer": [layer.method.alpha, layer.method.per, layer.method.pairing, layer.method.probability, layer.seed],
     "predicted": predicted.tolist(), "evaluated": [loss, accuracy], "step": step, "moved": moved, "history": history,
-    "method": [model.method.alpha, model.method.pairing], "num_classes": model.num_classes, "seed": model.seed,
+    "method": [model.method.alpha, model.method.pairing], "num_classes": model.layout.num_classes, "seed": model.seed,
 }))
 """
 

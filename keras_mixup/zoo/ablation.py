@@ -19,7 +19,9 @@ class InputsOnly(Method):
 
     Args:
         alpha: As for `keras_mixup.Mixup`.
-        per, pairing, probability: As for `keras_mixup.Mixup`.
+        per: As for `keras_mixup.Mixup`.
+        pairing: As for `keras_mixup.Mixup`.
+        probability: As for `keras_mixup.Mixup`.
 
     Reference:
         mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 3.8.

@@ -1,64 +1,93 @@
-"""Recipes that train classifiers: what the command line needs of a kind of recipe, gathered in one place.
+"""The study of classifiers, and of networks that predict numbers: supervised training, a network for each row."""
 
-Such a recipe names this module as its `study`. The other studies (`keras_mixup.zoo.gan.toy`, `.images`) hold the same
-names.
-"""
+import dataclasses
 
-from keras_mixup.zoo import datasets, figures, measures, runs
-from keras_mixup.zoo.previews import preview  # noqa: F401
-from keras_mixup.zoo.recipe import for_row
-from keras_mixup.zoo.report import show, table, write  # noqa: F401
+from keras_mixup.zoo import examples, figures, measures, previews, report
+from keras_mixup.zoo.recipe import for_row, of_kind
+from keras_mixup.zoo.study import Study
 
-PICTURES = ("curves.png", "preview.png")
-NO_PREVIEW = None
-ONE_DEVICE_ONLY = False
+SMOKE_STEPS = 2
+SMOKE_BATCH = 8
 
 
-def packages(recipe, smoke):
-    """The packages that a run needs beside those that every recipe does, as pairs of a module and a name."""
-    names = {for_row(recipe, row).dataset for row in recipe.rows}
-    return () if smoke else tuple(datasets.get(name).needs for name in sorted(names))
+class Classifiers(Study):
+    """Supervised training of a network for each row."""
 
+    pictures = ("curves.png", "preview.png")
 
-def smoke(recipe):
-    """The same recipe cut down to two steps of every row."""
-    return runs.smoke_recipe(recipe)
+    def packages(self, smoke=False):
+        needs = self._needs()
+        return () if smoke else needs
 
+    def small(self):
+        """The same recipe cut down to two small steps of every row, both of them mixed."""
+        size = min(self.recipe.batch_size, SMOKE_BATCH)
+        small = {"train_size": SMOKE_STEPS * size, "batch_size": size, "epochs": 1, "unmixed_epochs": 0}
+        small |= {"held_out": size} if self.recipe.held_out else {}
+        rows = [
+            dataclasses.replace(row, settings={key: value for key, value in row.settings.items() if key not in small})
+            for row in self.recipe.rows
+        ]
+        return dataclasses.replace(self.recipe, rows=tuple(rows), seeds=1, **small)
 
-def load(recipe, row, seed, data_dir, smoke):
-    """The data of a seed."""
-    return runs.load(recipe, row, seed, data_dir, smoke)
+    def enough(self):
+        """The first rows with a network, a data set, a kind of method, or another way to train of their own."""
+        chosen, tried = [], set()
+        for row in self.recipe.rows:
+            own = for_row(self.recipe, row)
+            treatments = {key for key in row.settings if key in of_kind(self.recipe, "treatment")}
+            what = {("network", own.network), ("dataset", own.dataset), ("method", type(row.method)), *treatments}
+            if not what <= tried:
+                chosen.append(row)
+                tried |= what
+        return chosen
 
+    def load(self, row, seed, data_dir=None, smoke=False):
+        return examples.load(self.recipe, row, seed, data_dir, smoke)
 
-def steps(recipe, row):
-    """How many records a run makes."""
-    return for_row(recipe, row).epochs
+    def same_data(self, row, other):
+        return examples.same(self.recipe, row, other)
 
+    def steps(self, row):
+        return for_row(self.recipe, row).epochs
 
-def train(recipe, row, seed, data, on_record, folder, engine, report):
-    """Train and test the network of a row; checkpoints and the trained network are kept in `folder`."""
-    from keras_mixup.zoo import train
+    def train(self, row, seed, data, on_record, folder, engine, report):
+        from keras_mixup.zoo import train
 
-    return train.train(recipe, row, seed, data, on_record, folder, engine, report)
+        return train.train(self.recipe, row, seed, data, on_record, folder, engine, report)
 
+    def progress(self, row, record):
+        score = f"RMSE {record['test_rmse']:.3f}" if "test_rmse" in record else f"error {record['test_error']:.2f} %"
+        return (
+            f"epoch {record['epoch']}/{self.steps(row)}",
+            f"loss {record['loss']:.3f}, test {score}, {record['examples_per_second']:,.0f} examples/s",
+        )
 
-def progress(recipe, record):
-    """What to show of a record: where it stands, and how good."""
-    return (
-        f"epoch {record['epoch']}/{recipe.epochs}",
-        f"loss {record['loss']:.3f}, test error {record['test_error']:.2f} %, "
-        f"{record['examples_per_second']:,.0f} examples/s",
-    )
+    def summary(self, result):
+        if "rmse" in result:
+            scores = f"RMSE {result['rmse']:.3f}, MAE {result['mae']:.3f}"
+        else:
+            scores = f"error {result['error']:.2f} %, NLL {result['nll']:.3f}, ECE {result['ece']:.2f} %"
+        return f"{scores}, {report.clock(result):.1f} s"
 
+    def table(self, found, smoke=False):
+        return report.table(self.recipe, found, smoke)
 
-def summary(result):
-    """What to print of a finished run."""
-    return (
-        f"error {result['error']:.2f} %, NLL {result['nll']:.3f}, ECE {result['ece']:.2f} %, {result['seconds']:.1f} s"
-    )
+    def scores(self, table):
+        known = report.columns(self.recipe.measures)
+        headlines = [row["headline"] for row in table["rows"]]
+        return {key: known[key] for key in dict.fromkeys((*headlines, "nll", "ece")) if key in table["scores"]}
 
+    def cells(self, table):
+        return report.cells(table)
 
-def draw(recipe, found, out, smoke=False):
-    """Draw the learning curves of all finished runs, and what was measured; return the names of the pictures."""
-    figures.curves(recipe, found, out / "curves.png", smoke)
-    return (*PICTURES, *measures.draw(recipe, found, out, smoke))
+    def notes(self, table):
+        return report.notes(table)
+
+    def draw(self, found, out, smoke=False):
+        """Draw the learning curves of all finished runs, and what was measured; return the names of the pictures."""
+        figures.curves(self.recipe, found, out / "curves.png", smoke)
+        return (*self.pictures, *measures.draw(self.recipe, found, out, smoke))
+
+    def preview(self, row, data, path, smoke=False):
+        previews.preview(self.recipe, row, data, path, smoke)

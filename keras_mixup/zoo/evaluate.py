@@ -36,8 +36,6 @@ def evaluate(folder, dataset=None, data_dir=None):
             f"runs/digits/erm/seed0. Received: RUN={folder}."
         )
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if dataset is not None and dataset not in datasets.NAMES:
-        raise UserError(f"`--data` should be one of: {', '.join(datasets.NAMES)}. Received: --data {dataset}.")
     name = dataset or config["dataset"]
     trained_on, source = (datasets.get(one, data_dir) for one in (config["dataset"], name))
     if not set(source.classes) <= set(trained_on.classes) or source.shape != trained_on.shape:
@@ -45,11 +43,13 @@ def evaluate(folder, dataset=None, data_dir=None):
             f"`--data` should have the classes and the shape of {config['dataset']}, or some of its classes. Received: "
             f"--data {name}, with the classes {', '.join(source.classes[:5])}, ... and the shape {source.shape}."
         )
-    # The test split of some sets is what training leaves over.
-    train_size = config["train_size"] if name == config["dataset"] else 0
-    training, test = source.splits(name, train_size, config["seed"], data_dir, config.get("broken_images", "refuse"))
+    seed, broken_images = config["seed"], config.get("broken_images", "refuse")
     if name == config["dataset"]:
+        # The test split of some sets is what training leaves over.
+        training, test = source.splits(name, config["train_size"], seed, data_dir, broken_images)
         trained_on = trained_on.fitted(training)
+    else:
+        test = source.test(name, seed, data_dir, broken_images)
     features = test_batches(test, trained_on, TEST_BATCH)  # standardised as the network knows it
     outputs = keras.models.load_model(folder / NETWORK, compile=False).predict(features, verbose=0)
     if name == config["dataset"]:

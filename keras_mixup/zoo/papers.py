@@ -25,6 +25,8 @@ MIXUP = {
     "decay": "l2",
     "augment": "pad_crop_flip",
 }
+# The schedule of wide residual networks (arXiv 1605.07146), section 3.
+WRN = {"milestones": (60, 120, 160), "decay_factor": 0.2}
 # MixupE (arXiv 2212.13381) and, where the paper is silent, its program: in what it differs from mixup.
 MIXUPE = {
     "batch_size": 100,
@@ -69,24 +71,28 @@ def mixup_rows(name, network, *errors, **settings):
 
 
 def mixupe_rows(name, network, *published, alpha=1.0, eta=1e-3, label="", **settings):
-    """ERM, mixup and MixupE on one network, as in MixupE's tables.
+    """ERM, mixup and MixupE on one network, as in MixupE's tables, and MixupE with eta 0.
+
+    The last is a control of our own. Its second, clean pass in training moves the averages of batch normalisation, but
+    it has no penalty: what MixupE gains over it, the penalty does.
 
     Args:
         name: What the names of the rows begin with.
         network: A name in `keras_mixup.zoo.networks`.
-        *published: Three `Published`.
+        *published: Three `Published`; the control has none.
         alpha: Of both methods.
         eta: Of MixupE.
         label: What the titles say after the network.
         **settings: Other settings of the rows.
 
     Returns:
-        Three rows.
+        Four rows.
     """
     methods = {
         "erm": ("ERM", None),
         "mixup": ("mixup", Mixup(alpha=alpha, per="batch")),
         "mixupe": (f"MixupE, eta {eta:g}", MixupE(alpha=alpha, eta=eta)),
+        "mixupe-0": ("MixupE, eta 0", MixupE(alpha=alpha, eta=0.0)),
     }
     return tuple(
         Row(
@@ -96,7 +102,7 @@ def mixupe_rows(name, network, *published, alpha=1.0, eta=1e-3, label="", **sett
             figure,
             {"network": network, **settings},
         )
-        for (key, (method_label, method)), figure in zip(methods.items(), published, strict=True)
+        for (key, (method_label, method)), figure in zip(methods.items(), (*published, None), strict=True)
     )
 
 

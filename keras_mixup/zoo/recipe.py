@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from keras_mixup.zoo import augmentation, networks, partners
+from keras_mixup.zoo import augmentation, datasets, names, networks, partners
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.label_noise import KINDS as NOISES
 from keras_mixup.zoo.measures import NAMES as MEASURES
@@ -30,13 +30,44 @@ class Published:
     top5: float | None = None
 
 
+class Title(str):
+    """What a row is called: text to show, and the parts it is made of, from the general to the particular.
+
+    Rows that share their first parts are shown under them.
+
+    Args:
+        *parts: Of the title, such as `"Iris", "10 epochs", "mixup", "alpha 0.2"`.
+
+    Example:
+
+    >>> title = Title("Iris", "mixup")
+    >>> title, title.parts
+    ('Iris, mixup', ('Iris', 'mixup'))
+    """
+
+    def __new__(cls, *parts):
+        title = super().__new__(cls, ", ".join(parts))
+        title.parts = parts
+        return title
+
+    def __getnewargs__(self):
+        return self.parts
+
+
+def titled(title):
+    """A `Title` from its parts, or from one string with commas between them."""
+    if isinstance(title, Title):
+        return title
+    return Title(*(title.split(", ") if isinstance(title, str) else title))
+
+
 @dataclasses.dataclass(frozen=True)
 class Row:
     """One row of a table: a way to train.
 
     Args:
         name: Short name for the command line and for folders, such as `"mixup-0.2"`.
-        title: What the table and the plots call it.
+        title: What the table and the plots call it: a `Title`, or its parts as a tuple, or in one string with commas.
         method: How batches are mixed (a `keras_mixup.methods.Mixup`), or `None` for plain empirical risk minimisation;
             in a recipe for GANs a `keras_mixup.zoo.gan.recipe.Gan`.
         published: The paper's figure for this row, if it has one.
@@ -44,10 +75,13 @@ class Row:
     """
 
     name: str
-    title: str
+    title: str | tuple[str, ...]
     method: Any = None
     published: Published | None = None
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "title", titled(self.title))
 
 
 def integer(least):
@@ -63,6 +97,35 @@ def finite(value):
 def choice(values):
     """The range of a setting that is one of a few values: in words, and as a check."""
     return f"one of {', '.join(map(str, values))}", lambda value: value in values
+
+
+def known(values, other=lambda value: False):
+    """The range of a setting that names something of the zoo, or something of your own as `module:NAME`."""
+    words = f"one of {', '.join(values)}; or your own as module:NAME"
+    return words, lambda value: value in values or names.is_own(value) or other(value), values
+
+
+def several(values):
+    """The range of a setting that is a tuple of such names."""
+    words = f"some of {', '.join(values)}; or your own as module:NAME"
+    return words, lambda value: all(one in values or names.is_own(one) for one in value), values
+
+
+def setting(words, fits, known=(), default=dataclasses.MISSING, kind="budget"):
+    """A field of a recipe that the command line can set: all that is to know of it, in one place.
+
+    Args:
+        words: Its range, as in "`epochs` should be a positive integer".
+        fits: Whether a value is in its range.
+        known: The names to choose from, where it is a name.
+        default: Its default, if it has one.
+        kind: `"data"` decides the examples; `"treatment"` is a way to train, as a method is: rows that differ in
+            nothing else are compared with each other; the rest is `"budget"`.
+
+    Returns:
+        A field of a dataclass.
+    """
+    return dataclasses.field(default=default, metadata={"words": words, "fits": fits, "known": known, "kind": kind})
 
 
 def share(value):
@@ -135,89 +198,53 @@ class Recipe:
 
     name: str
     title: str
-    dataset: str
-    network: str
+    dataset: str = setting(*known(datasets.NAMES, datasets.is_file), kind="data")
+    network: str = setting(*known(networks.NAMES))
     rows: tuple[Row, ...]
-    train_size: int = 0
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    seeds: int
-    optimizer: str = "nesterov"
-    schedule: str = "cosine"
-    milestones: tuple[int, ...] = ()
-    decay_factor: float = 0.0
-    beta_2: float = 0.999
-    warmup_epochs: int = 0
-    warmup_from: float = 0.0
-    decay: str = "decoupled"
-    ema: float = 0.0
-    clip_norm: float = 0.0
-    precision: str = "float32"
-    jit: str = "auto"
-    steps_at_once: int = 1
-    augment: str = "none"
-    label_smoothing: float = 0.0
-    input_noise: float = 0.0
-    dropout: float = 0.0
-    pairs: str = "random"
-    unmixed_epochs: int = 0
-    door: str = "pipeline"
-    at: str = ""
-    label_noise: float = 0.0
-    noise: str = "uniform"
-    held_out: int = 0
-    seed_offset: int = 0
-    epsilon: float = 4.0
-    broken_images: str = "refuse"
-    measures: tuple[str, ...] = ()
-    score: str = "last"
+    train_size: int = setting(
+        "an integer >= 2, or 0 for all", lambda x: integer(2)(x) or x == 0, default=0, kind="data"
+    )
+    epochs: int = setting("a positive integer", integer(1))
+    batch_size: int = setting("an integer >= 2", integer(2))
+    learning_rate: float = setting("a finite number > 0", lambda x: finite(x) and x > 0)
+    weight_decay: float = setting("a finite number >= 0", lambda x: finite(x) and x >= 0)
+    seeds: int = setting("a positive integer", integer(1))
+    optimizer: str = setting(*choice(("nesterov", "sgd", "adam", "adamw")), default="nesterov")
+    schedule: str = setting(*choice(("cosine", "step", "constant")), default="cosine")
+    milestones: tuple[int, ...] = setting(
+        "rising numbers of epochs, such as 100,150",
+        lambda x: x == tuple(sorted(set(x))) and min(x, default=1) > 0,
+        default=(),
+    )
+    decay_factor: float = setting("a number >= 0 and < 1", share, default=0.0)
+    beta_2: float = setting("a number >= 0 and < 1", share, default=0.999)
+    warmup_epochs: int = setting("an integer >= 0", integer(0), default=0)
+    warmup_from: float = setting("a finite number >= 0", lambda x: finite(x) and x >= 0, default=0.0)
+    decay: str = setting(*choice(("l2", "l2_kernels", "decoupled", "decoupled_kernels")), default="decoupled")
+    ema: float = setting("a number >= 0 and < 1", share, default=0.0)
+    clip_norm: float = setting("a finite number >= 0", lambda x: finite(x) and x >= 0, default=0.0)
+    precision: str = setting(*choice(("float32", "mixed_float16", "mixed_bfloat16")), default="float32")
+    jit: str = setting(*choice(("auto", "on", "off")), default="auto")
+    steps_at_once: int = setting("a positive integer", integer(1), default=1)
+    augment: str = setting(*choice(augmentation.NAMES), default="none")
+    label_smoothing: float = setting("a number >= 0 and < 1", share, default=0.0, kind="treatment")
+    input_noise: float = setting("a finite number >= 0", lambda x: finite(x) and x >= 0, default=0.0, kind="treatment")
+    dropout: float = setting("a number >= 0 and < 1", share, default=0.0, kind="treatment")
+    pairs: str = setting(*choice(partners.NAMES), default="random", kind="treatment")
+    unmixed_epochs: int = setting("an integer >= 0", integer(0), default=0, kind="treatment")
+    door: str = setting(*choice(("pipeline", "model")), default="pipeline", kind="treatment")
+    at: str = setting("the name of a layer", lambda x: True, default="", kind="treatment")
+    label_noise: float = setting("a number between 0 and 1", lambda x: 0 <= x <= 1, default=0.0, kind="data")
+    noise: str = setting(*choice(NOISES), default="uniform", kind="data")
+    held_out: int = setting("an integer >= 0", integer(0), default=0, kind="data")
+    seed_offset: int = setting("an integer >= 0", integer(0), default=0, kind="treatment")
+    epsilon: float = setting("a finite number >= 0", lambda x: finite(x) and x >= 0, default=4.0)
+    broken_images: str = setting(*choice(("refuse", "skip")), default="refuse", kind="data")
+    measures: tuple[str, ...] = setting(*several(MEASURES), default=())
+    score: str = setting(*choice(("last", "best", "median")), default="last")
 
-    # The module that trains, tabulates and draws such a recipe; and the settings that may be changed, and their ranges.
-    study: ClassVar = "keras_mixup.zoo.classifiers"
+    unused: ClassVar = ()  # the settings that recipes of this kind do not heed
     median_of: ClassVar = 10  # of so many last epochs is the median that may be the score
-    ranges: ClassVar = {
-        "network": choice(networks.NAMES),
-        "train_size": ("an integer >= 2, or 0 for all", lambda x: integer(2)(x) or x == 0),
-        "epochs": ("a positive integer", integer(1)),
-        "batch_size": ("an integer >= 2", integer(2)),
-        "learning_rate": ("a finite number > 0", lambda x: finite(x) and x > 0),
-        "weight_decay": ("a finite number >= 0", lambda x: finite(x) and x >= 0),
-        "seeds": ("a positive integer", integer(1)),
-        "optimizer": choice(("nesterov", "sgd", "adam", "adamw")),
-        "schedule": choice(("cosine", "step", "constant")),
-        "milestones": (
-            "rising numbers of epochs, such as 100,150",
-            lambda x: x == tuple(sorted(set(x))) and min(x, default=1) > 0,
-        ),
-        "decay_factor": ("a number >= 0 and < 1", share),
-        "beta_2": ("a number >= 0 and < 1", share),
-        "warmup_epochs": ("an integer >= 0", integer(0)),
-        "warmup_from": ("a finite number >= 0", lambda x: finite(x) and x >= 0),
-        "decay": choice(("l2", "l2_kernels", "decoupled", "decoupled_kernels")),
-        "ema": ("a number >= 0 and < 1", share),
-        "clip_norm": ("a finite number >= 0", lambda x: finite(x) and x >= 0),
-        "precision": choice(("float32", "mixed_float16", "mixed_bfloat16")),
-        "jit": choice(("auto", "on", "off")),
-        "steps_at_once": ("a positive integer", integer(1)),
-        "augment": choice(augmentation.NAMES),
-        "label_smoothing": ("a number >= 0 and < 1", share),
-        "input_noise": ("a finite number >= 0", lambda x: finite(x) and x >= 0),
-        "dropout": ("a number >= 0 and < 1", share),
-        "pairs": choice(partners.NAMES),
-        "unmixed_epochs": ("an integer >= 0", integer(0)),
-        "door": choice(("pipeline", "model")),
-        "at": ("the name of a layer", lambda x: True),
-        "label_noise": ("a number between 0 and 1", lambda x: 0 <= x <= 1),
-        "noise": choice(NOISES),
-        "held_out": ("an integer >= 0", integer(0)),
-        "seed_offset": ("an integer >= 0", integer(0)),
-        "epsilon": ("a finite number >= 0", lambda x: finite(x) and x >= 0),
-        "broken_images": choice(("refuse", "skip")),
-        "measures": (f"some of {', '.join(MEASURES)}", lambda x: set(x) <= set(MEASURES)),
-        "score": choice(("last", "best", "median")),
-    }
 
     def __post_init__(self):
         check(self)
@@ -239,10 +266,18 @@ class Recipe:
 
 def check(recipe):
     """Raise a `UserError` if a setting of a recipe is out of its range."""
-    for field, (kind, fits) in recipe.ranges.items():
-        value = getattr(recipe, field)
-        if not fits(value):
-            raise UserError(f"`{field}` should be {kind}. Received: {field}={value}.")
+    for name, field in settable(recipe).items():
+        value = getattr(recipe, name)
+        if not field.metadata["fits"](value):
+            raise _out_of_range(field, value)
+
+
+def _out_of_range(field, value):
+    words, known = field.metadata["words"], field.metadata["known"]
+    text = ",".join(value) if isinstance(value, tuple) and known else value
+    strangers = [one for one in (value if isinstance(value, tuple) else [value]) if known and one not in known]
+    hint = names.nearest(strangers[0], known) if strangers else ""
+    return UserError(f"`{field.name}` should be {words}. Received: {field.name}={text}.{hint}")
 
 
 def in_model(recipe, method):
@@ -269,19 +304,15 @@ def override(recipe, assignments):
         UserError: If a field is unknown, a value has the wrong type or is out of its range, or if the rows differ in
             that very field.
     """
-    types = {field.name: field.type for field in dataclasses.fields(recipe)}
-    changes = {}
+    fields, changes = settable(recipe), {}
     for assignment in assignments:
         field, equals, text = assignment.partition("=")
-        if not equals or field not in settable(recipe):
+        if not equals or field not in fields:
             raise UserError(
-                f"`--set` should be FIELD=VALUE with FIELD one of: {', '.join(settable(recipe))}. "
-                f"Received: --set {assignment}."
+                f"`--set` should be FIELD=VALUE with FIELD one of: {', '.join(fields)}. "
+                f"Received: --set {assignment}.{names.nearest(field, fields) if field not in fields else ''}"
             )
-        try:
-            changes[field] = _read(types[field], text)
-        except ValueError:
-            raise UserError(f"`{field}` should be {recipe.ranges[field][0]}. Received: {field}={text}.") from None
+        changes[field] = read(fields[field], text)
     changed = dataclasses.replace(recipe, **changes)
     for assignment in assignments:
         field, _, _ = assignment.partition("=")
@@ -293,21 +324,34 @@ def override(recipe, assignments):
     return changed
 
 
-def _read(kind, text):
-    if kind == tuple[int, ...]:
-        return tuple(int(number) for number in text.split(",") if number)
-    if kind == tuple[str, ...]:
-        return tuple(name for name in text.split(",") if name)
-    return kind(text)
+def read(field, text):
+    """The value of a setting from text.
+
+    Raises:
+        UserError: If it has the wrong type.
+    """
+    try:
+        if field.type == tuple[int, ...]:
+            return tuple(int(number) for number in text.split(",") if number)
+        if field.type == tuple[str, ...]:
+            return tuple(name for name in text.split(",") if name)
+        return field.type(text)
+    except ValueError:
+        raise _out_of_range(field, text) from None
 
 
 def settable(recipe=Recipe):
-    """The fields that `--set` may change."""
-    return tuple(recipe.ranges)
+    """The fields that `--set` may change, by name."""
+    fields = {field.name: field for field in dataclasses.fields(recipe) if "words" in field.metadata}
+    return {name: field for name, field in fields.items() if name not in getattr(recipe, "unused", ())}
+
+
+def of_kind(recipe, kind):
+    """The defaults of the settings of a kind, by name: see `setting`."""
+    return {field.name: field.default for field in dataclasses.fields(recipe) if field.metadata.get("kind") == kind}
 
 
 def settings(recipe):
     """What a table says of its recipe: the fields that `--set` may change and that are not at their defaults."""
-    defaults = {field.name: field.default for field in dataclasses.fields(recipe)}
-    values = {field: getattr(recipe, field) for field in settable(recipe) if field != "seeds"}
-    return {field: value for field, value in values.items() if value != defaults[field]}
+    shown = {name: field for name, field in settable(recipe).items() if name not in ("seeds", "dataset")}
+    return {name: getattr(recipe, name) for name, field in shown.items() if getattr(recipe, name) != field.default}

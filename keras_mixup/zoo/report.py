@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from keras_mixup.zoo import atomic, datasets, measures, recipes
-from keras_mixup.zoo.recipe import for_row, settings
+from keras_mixup.zoo.recipe import Title, for_row, of_kind, settable, settings, titled
 
 SMOKE = "SMOKE TEST: two steps on generated data. These figures mean nothing."
 TITLE = 24
@@ -19,23 +19,13 @@ SCORES = {
     "mape": ("MAPE (%)", 2),
     "mae": ("MAE", 3),
 }
+CONFIDENCE = 0.95
 STAGES = {"median": "median of last {}", "best": "best epoch", "last": "last epoch"}
-# Settings that are a way to train, as a method is. Rows that differ in nothing else are compared with each other.
-TREATMENT = {
-    "label_smoothing": 0.0,
-    "input_noise": 0.0,
-    "dropout": 0.0,
-    "pairs": "random",
-    "unmixed_epochs": 0,
-    "door": "pipeline",
-    "at": "",
-    "seed_offset": 0,
-}
 
 
-def columns():
-    """All that a table may show: `SCORES`, and what the measures give."""
-    return SCORES | measures.columns()
+def columns(own=()):
+    """All that a table may show: `SCORES`, and what the measures give; those of `own` are not of the zoo."""
+    return SCORES | measures.columns(tuple(dict.fromkeys((*measures.NAMES, *own))))
 
 
 def comparisons(recipe, rows):
@@ -43,17 +33,16 @@ def comparisons(recipe, rows):
 
     The first row of each list is the baseline of the others.
     """
-    groups = {}
+    groups, treatment = {}, of_kind(recipe, "treatment")
     for row in rows:
-        same = for_row(recipe, row)
-        same = dataclasses.replace(same, **{key: value for key, value in TREATMENT.items() if hasattr(same, key)})
+        same = dataclasses.replace(for_row(recipe, row), **treatment)
         groups.setdefault(same, []).append(row)
     return list(groups.values())
 
 
 def split_titles(titles):
-    """What titles begin with in common, up to a comma, and what is left of each."""
-    parts = [title.split(", ") for title in titles]
+    """The parts that titles begin with in common, and what is left of each, as text."""
+    parts = [titled(title).parts for title in titles]
     most = min(map(len, parts)) - 1
     same = next((i for i in range(most) if len({part[i] for part in parts}) > 1), most)
     return ", ".join(parts[0][:same]), [", ".join(part[same:]) for part in parts]
@@ -75,7 +64,7 @@ def listing(recipe):
         titles, shared = [row.title for row in group], {}
         if len(groups) > 1:
             common, titles = split_titles(titles)
-            shared = {key: value for key, value in group[0].settings.items() if key not in TREATMENT}
+            shared = {key: value for key, value in group[0].settings.items() if key not in of_kind(recipe, "treatment")}
             lines += ["", "  " + ": ".join(part for part in (common, _in_words(shared)) if part)]
         for row, title in zip(group, titles, strict=True):
             own = {key: value for key, value in row.settings.items() if key not in shared}
@@ -110,10 +99,10 @@ def table(recipe, found, smoke=False):
         A dict that JSON can hold: the recipe's settings; for each row `n` and, for every score, seconds and examples
         per second, the mean, the standard deviation (over n - 1; None for a single run) and the value of each seed; and
         where the figures come from. `baseline` names the row that a row is compared with (None: it is one itself), and
-        `against_baseline` is the difference in the headline score, seed by seed.
+        `against_baseline` is the `difference` in the headline score, seed by seed, with the verdict of `judge`.
     """
     baselines = {row.name: group[0].name for group in comparisons(recipe, recipe.rows) for row in group}
-    rows, scores, known = [], {}, columns()
+    rows, scores, known = [], {}, columns(recipe.measures)
     for row in recipe.rows:
         results = [result for result, _ in found.get(row.name, [])]
         if not results:
@@ -134,17 +123,20 @@ def table(recipe, found, smoke=False):
             {
                 "name": row.name,
                 "title": row.title,
+                "parts": row.title.parts,
                 "method": row.method and {"name": type(row.method).__name__, **row.method.get_config()},
                 "settings": dict(row.settings),
                 "headline": headline,
                 "n": len(results),
                 "seeds": [result["seed"] for result in results],
                 **{key: statistics([result[key] for result in results]) for key in kept},
+                **timed(results),
                 "baseline": None if baseline == row.name else baseline,
-                "against_baseline": statistics(against) if against and baseline != row.name else None,
+                "against_baseline": difference(against) if against and baseline != row.name else None,
                 "published": row.published and dataclasses.asdict(row.published),
             }
         )
+    judge(rows)
     return {
         "recipe": recipe.name,
         "title": recipe.title,
@@ -166,8 +158,19 @@ def changes(recipe):
     if recipe.name not in recipes.names():
         return {}
     original = recipes.get(recipe.name)
-    fields = [field for field in recipe.ranges if field != "seeds"]
+    fields = [field for field in settable(recipe) if field != "seeds"]
     return {field: getattr(original, field) for field in fields if getattr(original, field) != getattr(recipe, field)}
+
+
+def timed(results):
+    """The seconds of runs by the clock, as a dict; without those that were interrupted, or made before it was kept."""
+    values = [result["wall_seconds"] for result in results if "wall_seconds" in result]
+    return {"wall_seconds": statistics(values)} if values else {}
+
+
+def clock(result):
+    """The seconds of a run, or of a row of a table, by the clock; if that is not known, those of training alone."""
+    return result.get("wall_seconds", result["seconds"])
 
 
 def origin(found):
@@ -187,6 +190,75 @@ def statistics(values):
     return {"mean": float(np.mean(values)), "std": spread, "values": list(values)}
 
 
+def difference(values):
+    """The difference between two rows, from those of the seeds that both have.
+
+    Args:
+        values: The differences, seed by seed, n of them.
+
+    Returns:
+        What `statistics` gives, and besides `interval`, in which the true mean lies with a confidence of 95 % if the
+        differences are normal, `mean ± t(0.975, n - 1) * std / sqrt(n)`; and `p`, that of a two-sided paired t-test.
+        Both are None where they are not defined: for a single seed, or if all seeds differ alike.
+    """
+    found = statistics(values)
+    if not found["std"]:
+        return {**found, "interval": None, "p": None}
+    from scipy.stats import t
+
+    freedom, error = len(values) - 1, found["std"] / len(values) ** 0.5
+    reach = float(t.ppf(0.5 + CONFIDENCE / 2.0, freedom)) * error
+    p = 2.0 * float(t.sf(abs(found["mean"]) / error, freedom))
+    return {**found, "interval": [found["mean"] - reach, found["mean"] + reach], "p": p}
+
+
+def judge(rows):
+    """Say of every comparison in a table what is known: its `verdict`, and the `p_holm` that it rests on.
+
+    `"shown"`: there is a difference, by a p below 0.05 after Holm's correction for all comparisons of the table, and it
+    has the sign of the published one, if there is one. `"refuted"`: not so, and the interval does not reach the
+    published difference. `"open"`: neither.
+
+    Args:
+        rows: Those of a table, to which the two are added.
+
+    Reference:
+        Holm, A simple sequentially rejective multiple test procedure (Scandinavian Journal of Statistics 6, 1979).
+    """
+    compared = [row for row in rows if row["against_baseline"]]
+    published = {row["name"]: row["published"] and row["published"]["error"] for row in rows}
+    corrected = holm([row["against_baseline"]["p"] for row in compared])
+    for row, p in zip(compared, corrected, strict=True):
+        found, figures = row["against_baseline"], (published[row["name"]], published[row["baseline"]])
+        effect = None if None in figures else figures[0] - figures[1]
+        excluded = found["interval"] and effect and not found["interval"][0] <= effect <= found["interval"][1]
+        shown = p is not None and p < 1.0 - CONFIDENCE and not (effect and effect * found["mean"] < 0)
+        found["p_holm"] = p
+        found["verdict"] = "shown" if shown else "refuted" if excluded else "open"
+
+
+def holm(values):
+    """Holm's correction of p-values: each times the number of those that are no smaller, and never falling.
+
+    Args:
+        values: The p-values; None where a test is not defined, which counts as 1.
+
+    Returns:
+        A list of the same length, with None in the same places.
+
+    Example:
+
+    >>> holm([0.02, 0.01, None])
+    [0.04, 0.03, None]
+    """
+    corrected, largest = [None] * len(values), 0.0
+    order = sorted((one, i) for i, one in enumerate(values) if one is not None)
+    for rank, (one, i) in enumerate(order):
+        largest = max(largest, min(1.0, one * (len(values) - rank)))
+        corrected[i] = largest
+    return corrected
+
+
 def cells(table):
     """The table as text: the headings, then a list of strings for each row.
 
@@ -195,7 +267,7 @@ def cells(table):
     rows, marks = table["rows"], sources(table)
     headlines = list(dict.fromkeys(row["headline"] for row in rows))
     several = len(_baselines(table)) > 1
-    known, shown = columns(), [("n", lambda row: str(row["n"]))]
+    known, shown = columns(table["settings"].get("measures", ())), [("n", lambda row: str(row["n"]))]
     for key in headlines:
         heading, digits = known[key]
         shown.append((_headline(heading, table), _score(key, digits)))
@@ -207,7 +279,7 @@ def cells(table):
             others = [stage for stage in ("best", "last") if stage != table["score"]]
             shown += [(heading.replace(name, stage), _score(f"{stage}_{key}", digits)) for stage in others]
     shown += [(known[key][0], _score(key, known[key][1])) for key in table["scores"] if key not in headlines]
-    shown.append(("s/run", lambda row: f"{row['seconds']['mean']:.1f}"))
+    shown.append(("s/run", lambda row: f"{clock(row)['mean']:.1f}"))
     if several and all("examples_per_second" in row for row in rows):
         shown.append(("examples/s", lambda row: f"{row['examples_per_second']['mean']:,.0f}"))
     if marks:
@@ -220,7 +292,17 @@ def _score(key, digits):
 
 
 def _difference(headline, digits):
-    return lambda row: spread(row["against_baseline"], digits, "+") if row["headline"] == headline else ""
+    return lambda row: known(row["against_baseline"], digits) if row["headline"] == headline else ""
+
+
+def known(statistic, digits):
+    """A difference as text: its mean, the interval around it, and what is known."""
+    if statistic is None:
+        return ""
+    mean = f"{statistic['mean']:+.{digits}f}"
+    if statistic["interval"] is None:
+        return f"{mean} {statistic['verdict']}"
+    return f"{mean} [{', '.join(f'{end:+.{digits}f}' for end in statistic['interval'])}] {statistic['verdict']}"
 
 
 def _headline(heading, table):
@@ -303,7 +385,11 @@ def _meaning(table):
         text += f"; the first score is that of the {_stage(table)}"
     if any(row["against_baseline"] for row in table["rows"]):
         which = "first row of the same data, network and budget" if len(_baselines(table)) > 1 else "first row"
-        text += f"; the difference to the {which} is taken seed by seed (same split, same initial weights)"
+        text += (
+            f"; the difference to the {which} is taken seed by seed (same split, same initial weights), with its 95 % "
+            "interval (t): shown if p < 0.05 in a paired t-test after Holm's correction for all differences of this "
+            "table, refuted if the interval excludes the published difference, else open"
+        )
     units = {"nll": "NLL in nats", "ece": "ECE with 15 equal-width bins"}
     return (
         ". ".join([text, "; ".join(unit for key, unit in units.items() if key in table["scores"])]).rstrip(". ") + "."
@@ -354,7 +440,7 @@ def _under_headings(table, lines):
         return lines
     arranged = []
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
-        common, titles = split_titles([line[0] for line in lines[start:end]])
+        common, titles = split_titles([Title(*row["parts"]) for row in table["rows"][start:end]])
         arranged.append([common] + [""] * (len(lines[0]) - 1))
         arranged += [[f"  {title}", *line[1:]] for title, line in zip(titles, lines[start:end], strict=True)]
     return arranged

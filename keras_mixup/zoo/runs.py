@@ -11,25 +11,18 @@ Several processes may work on one OUT: each run is made by one of them.
 
 import contextlib
 import dataclasses
-import importlib
+import functools
 import json
 import pathlib
 import sys
 import tempfile
-from typing import Any, NamedTuple
+import time
+from typing import NamedTuple
 
-import numpy as np
-
-from keras_mixup.zoo import atomic, checkpoints, datasets, label_noise
-from keras_mixup.zoo.datasets import generated
-from keras_mixup.zoo.datasets.splits import Arrays
+from keras_mixup.zoo import atomic, checkpoints, studies
 from keras_mixup.zoo.engine import Engine
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.recipe import for_row
-
-DECIDE_DATA = ("dataset", "train_size", "label_noise", "noise", "held_out", "labels", "unlabelled", "broken_images")
-SMOKE_STEPS = 2
-SMOKE_BATCH = 8
 
 
 class Busy(Exception):
@@ -37,20 +30,13 @@ class Busy(Exception):
 
 
 def study(recipe):
-    """The module that knows how to load, train, tabulate and draw a recipe: see `keras_mixup.zoo.classifiers`."""
-    return importlib.import_module(recipe.study)
+    """The `keras_mixup.zoo.study.Study` of a recipe."""
+    return studies.of(recipe)
 
 
-def smoke_recipe(recipe):
-    """The same recipe cut down to two small steps of every row, both of them mixed."""
-    size = min(recipe.batch_size, SMOKE_BATCH)
-    small = {"train_size": SMOKE_STEPS * size, "batch_size": size, "epochs": 1, "unmixed_epochs": 0}
-    small |= {"held_out": size} if getattr(recipe, "held_out", 0) else {}
-    rows = [
-        dataclasses.replace(row, settings={key: value for key, value in row.settings.items() if key not in small})
-        for row in recipe.rows
-    ]
-    return dataclasses.replace(recipe, rows=tuple(rows), seeds=1, **small)
+def load(recipe, row, seed, data_dir=None, smoke=False):
+    """The data of a seed, the same for every row that names no data of its own."""
+    return study(recipe).load(row, seed, data_dir, smoke)
 
 
 def plan(recipe, rows):
@@ -166,7 +152,7 @@ def run(recipe, row, seed, data, out, smoke=False, on_record=lambda *records: No
             atomic.sweep(where)
             if smoke:
                 checkpoints.remove(where)
-        history = []
+        history, resumed, started = [], bool(checkpoints.paths(where)), time.perf_counter()
 
         def write(name, content):
             if engine.chief:
@@ -178,12 +164,97 @@ def run(recipe, row, seed, data, out, smoke=False, on_record=lambda *records: No
             on_record(*records)
 
         write("config.json", config(recipe, row, seed, smoke))
-        scores = study(recipe).train(recipe, row, seed, data, keep, where, engine, report)
-        result = {"seed": seed, **scores, "environment": environment()}
+        scores = study(recipe).train(row, seed, data, keep, where, engine, report)
+        # By the clock, all that belongs to a run; nobody knows how long the first part of an interrupted one took.
+        clock = {} if resumed else {"wall_seconds": time.perf_counter() - started}
+        result = {"seed": seed, **scores, **clock, "environment": environment()}
         write("result.json", result)
         if engine.chief:
             checkpoints.remove(where)
         return result
+
+
+class Outcome(NamedTuple):
+    """What `run_all` comes to.
+
+    Args:
+        table: The table of all finished runs, as in `table.json`; None if there are none, or if this process is one of
+            several workers and not the one that writes files.
+        files: The names of the files in OUT that were written.
+    """
+
+    table: dict | None
+    files: tuple = ()
+
+
+def run_all(recipe, out, rows=None, data_dir=None, smoke=False, devices=None, console=None, draw=None):
+    """Make all runs of a recipe that are not finished yet, then its table and pictures.
+
+    Called again, it goes on where it was stopped.
+
+    Args:
+        recipe: A recipe; for a trial that of `study(recipe).small()`.
+        out: The folder to keep everything in.
+        rows: Only these of its rows; all of them by default.
+        data_dir: Where the data is.
+        smoke: Whether this is a trial on generated data. It makes all runs anew.
+        devices: An `Engine`: on what devices; by default on one.
+        console: A `rich` console to show the progress on; by default nothing is shown.
+        draw: Function `table` that draws something else than the study does, and returns the names of its files.
+
+    Returns:
+        An `Outcome`.
+
+    Raises:
+        UserError: If OUT holds runs with other settings, or the data is not there.
+    """
+    from rich.console import Console
+
+    out, devices, kind = pathlib.Path(out).expanduser(), devices or Engine(), study(recipe)
+    console = console or Console(quiet=True)
+    check_out(recipe, out, smoke)
+    everything = plan(recipe, recipe.rows if rows is None else rows)
+    # A smoke test that skips what worked last time would test nothing.
+    skipped = devices.as_chief(*(not smoke and is_finished(out, *one) for one in everything))
+    todo = [one for one, skip in zip(everything, skipped, strict=True) if not skip]
+    console.print(
+        f"{recipe.name}: {len(everything)} run{'s' * (len(everything) != 1)} in {out}, "
+        f"{len(everything) - len(todo)} finished already.",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    _make(kind, todo, out, data_dir, smoke, devices, console)
+    if not devices.chief:
+        return Outcome(None)
+    with alone(out, blocking=True):  # or a process that ended before us might write after us, and less
+        found = collect(recipe, out)
+        if not found:
+            return Outcome(None)
+        table = kind.table(found, smoke)
+        kind.write(table, out)
+        pictures = draw(table) if draw else kind.draw(found, out, smoke)
+    return Outcome(table, ("table.json", "table.md", *pictures))
+
+
+def _make(kind, todo, out, data_dir, smoke, devices, console):
+    """Make the runs that are not finished, and the preview before the first of them."""
+    from keras_mixup.zoo.progress import progress
+
+    with progress(console, [kind.steps(row) for row, _ in todo], kind.summary) as (step, report, finished):
+        loaded = None
+        for row, seed in todo:
+            if loaded is None or loaded[1] != seed or not kind.same_data(loaded[0], row):
+                data, loaded = kind.load(row, seed, data_dir, smoke), (row, seed)
+            if kind.no_preview is None and devices.chief and not (out / "preview.png").exists():
+                kind.preview(row, data, out / "preview.png", smoke)
+            label = f"{row.name}, seed {seed}"
+            told = functools.partial(step, label, functools.partial(kind.progress, row))
+            try:
+                result = run(kind.recipe, row, seed, data, out, smoke, told, devices, functools.partial(report, label))
+            except Busy:
+                result = None
+            finished(label, result)
 
 
 @contextlib.contextmanager
@@ -210,67 +281,6 @@ def alone(where, blocking=False):
         yield
     finally:
         lock.release()
-
-
-class Data(NamedTuple):
-    """What a run learns from.
-
-    Args:
-        source: The `Source`.
-        training: The training split.
-        test: The test split.
-        held_out: Examples kept from training, if the recipe asks for some.
-        true_labels: Those of a training split in memory, before any were replaced.
-    """
-
-    source: datasets.Source
-    training: Any
-    test: Any
-    held_out: Any = None
-    true_labels: Any = None
-
-
-def load(recipe, row, seed, data_dir=None, smoke=False):
-    """The data of a seed, the same for every row that names no data of its own."""
-    recipe = for_row(recipe, row)
-    # A recipe for GANs has neither.
-    noise, held_out_size = (getattr(recipe, field, 0) for field in ("label_noise", "held_out"))
-    if smoke:
-        source = datasets.get(recipe.dataset)
-        training, test = generated.load(source, recipe.train_size + held_out_size, recipe.batch_size, seed)
-    else:
-        source = datasets.get(recipe.dataset, data_dir)
-        broken_images = getattr(recipe, "broken_images", "refuse")
-        training, test = source.splits(recipe.dataset, recipe.train_size, seed, data_dir, broken_images)
-    # Those of images on disk would have to be read one by one.
-    held_out, true_labels = None, training.labels if isinstance(training, Arrays) else None
-    if noise or held_out_size:
-        training, held_out, true_labels = _disturbed(recipe, training, len(source.classes), seed)
-    return Data(source.fitted(training), training, test, held_out, true_labels)
-
-
-def _disturbed(recipe, training, classes, seed):
-    """A training split with labels replaced, what is held out of it, and the true labels of the rest."""
-    if not isinstance(training, Arrays):
-        raise UserError(
-            f"`label_noise` and `held_out` should be 0 for {recipe.dataset}, which is not read into memory. "
-            f"Received: label_noise={recipe.label_noise}, held_out={recipe.held_out}."
-        )
-    if recipe.held_out > len(training) - 2:
-        raise UserError(
-            f"`held_out` should be less than the {len(training)} training examples. "
-            f"Received: held_out={recipe.held_out}."
-        )
-    noisy = label_noise.corrupt(training.labels, classes, recipe.label_noise, recipe.noise, seed)
-    order = np.random.default_rng((seed, 2)).permutation(len(noisy))
-    kept, held_out = np.sort(order[recipe.held_out :]), np.sort(order[: recipe.held_out])
-    disturbed = Arrays(training.features, noisy)
-    return disturbed.part(kept), disturbed.part(held_out) if recipe.held_out else None, training.labels[kept]
-
-
-def same_data(row, other):
-    """Whether two rows of a recipe learn from the same examples."""
-    return all(row.settings.get(field) == other.settings.get(field) for field in DECIDE_DATA)
 
 
 def collect(recipe, out):

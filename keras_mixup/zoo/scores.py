@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_mixup.calibration import reliability
+
 
 def error(logits, labels, top=1):
     """Share of the examples whose label's logit is not among the `top` largest, in percent.
@@ -37,10 +39,5 @@ def ece(logits, labels, bins=15):
     Reference:
         Guo et al., On Calibration of Modern Neural Networks (arXiv 1706.04599), equation 3.
     """
-    import tensorflow_probability as tfp  # slow to import, so only where it is used
-
-    return 100.0 * float(
-        tfp.stats.expected_calibration_error(
-            bins, logits=np.asarray(logits, "float32"), labels_true=np.asarray(labels, "int32")
-        )
-    )
+    confidence, accuracy, count = reliability(logits, labels, bins)
+    return 100.0 * float(np.nansum(count * np.abs(accuracy - confidence)) / count.sum())

@@ -5,24 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from keras_mixup.zoo import runs
-from keras_mixup.zoo.classifiers import (  # noqa: F401
-    NO_PREVIEW,
-    ONE_DEVICE_ONLY,
-    PICTURES,
-    draw,
-    packages,
-    preview,
-    progress,
-    show,
-    steps,
-    summary,
-    table,
-    write,
-)
+from keras_mixup.zoo.classifiers import SMOKE_STEPS, Classifiers
 from keras_mixup.zoo.datasets.splits import Arrays
 from keras_mixup.zoo.errors import UserError
-from keras_mixup.zoo.recipe import Recipe, for_row, integer
+from keras_mixup.zoo.recipe import Recipe, for_row, integer, setting
 from keras_mixup.zoo.self_training import SelfTraining
 
 # Settings that only rows without guesses would heed, or that would draw the same for a guess as for what is compared.
@@ -43,18 +29,12 @@ class SemiSupervisedRecipe(Recipe):
             of their own, as many as it takes.
     """
 
-    labels: int
-    unlabelled: int = 0
-    steps: int
+    labels: int = setting("a positive integer", integer(1), kind="data")
+    unlabelled: int = setting("an integer >= 0", integer(0), default=0, kind="data")
+    steps: int = setting("a positive integer", integer(1))
 
-    study: ClassVar = "keras_mixup.zoo.semi_supervised"
     median_of: ClassVar = 20
-    ranges: ClassVar = {
-        **{field: kind for field, kind in Recipe.ranges.items() if field not in UNUSED},
-        "labels": ("a positive integer", integer(1)),
-        "unlabelled": ("an integer >= 0", integer(0)),
-        "steps": ("a positive integer", integer(1)),
-    }
+    unused: ClassVar = UNUSED
 
 
 class PartlyLabelled(Arrays):
@@ -96,28 +76,6 @@ class PartlyLabelled(Arrays):
         )
 
 
-def smoke(recipe):
-    """The same recipe cut down to two steps of every row."""
-    small = runs.smoke_recipe(recipe)
-    return dataclasses.replace(small, labels=small.batch_size, unlabelled=0, steps=runs.SMOKE_STEPS)
-
-
-def load(recipe, row, seed, data_dir, smoke):
-    """The data of a seed; its training split is `PartlyLabelled`."""
-    own = for_row(recipe, row)
-    data = runs.load(recipe, row, seed, data_dir, smoke)
-    if own.labels + max(own.unlabelled, 1) > len(data.training):
-        raise UserError(
-            f"`labels` and `unlabelled` should add up to at most {len(data.training)}, the number of training "
-            "examples, and leave at least one without a label. "
-            f"Received: labels={own.labels}, unlabelled={own.unlabelled}."
-        )
-    labelled, others = divide(data.training.labels, own.labels, seed)
-    unlabelled = data.training.part(others[: own.unlabelled or None])
-    training = PartlyLabelled(data.training.part(labelled), unlabelled)
-    return data._replace(training=training, true_labels=data.true_labels[labelled])
-
-
 def divide(labels, number, seed):
     """Choose which examples have labels.
 
@@ -137,17 +95,36 @@ def divide(labels, number, seed):
     return chosen, order[~np.isin(order, chosen)]
 
 
-def train(recipe, row, seed, data, on_record, folder, engine, report):
-    """Train and test the network of a row; checkpoints and the trained network are kept in `folder`."""
-    import tensorflow as tf
+class SemiSupervised(Classifiers):
+    """Networks that see the labels of a few examples, and some of them the others without."""
 
-    from keras_mixup.zoo import train
+    def small(self):
+        small = super().small()
+        return dataclasses.replace(small, labels=small.batch_size, unlabelled=0, steps=SMOKE_STEPS)
 
-    own, training = for_row(recipe, row), data.training
-    unlabelled = training.unlabelled if isinstance(row.method, SelfTraining) else None
-    features = data.source.features
-    data = data._replace(
-        training=PartlyLabelled(training, unlabelled, own.steps * own.batch_size),
-        source=dataclasses.replace(data.source, transform=lambda batch: tf.nest.map_structure(features, batch)),
-    )
-    return train.train(recipe, row, seed, data, on_record, folder, engine, report)
+    def load(self, row, seed, data_dir=None, smoke=False):
+        """The data of a seed; its training split is `PartlyLabelled`."""
+        own = for_row(self.recipe, row)
+        data = super().load(row, seed, data_dir, smoke)
+        if own.labels + max(own.unlabelled, 1) > len(data.training):
+            raise UserError(
+                f"`labels` and `unlabelled` should add up to at most {len(data.training)}, the number of training "
+                "examples, and leave at least one without a label. "
+                f"Received: labels={own.labels}, unlabelled={own.unlabelled}."
+            )
+        labelled, others = divide(data.training.labels, own.labels, seed)
+        unlabelled = data.training.part(others[: own.unlabelled or None])
+        training = PartlyLabelled(data.training.part(labelled), unlabelled)
+        return data._replace(training=training, true_labels=data.true_labels[labelled])
+
+    def train(self, row, seed, data, on_record, folder, engine, report):
+        import tensorflow as tf
+
+        own, training = for_row(self.recipe, row), data.training
+        unlabelled = training.unlabelled if isinstance(row.method, SelfTraining) else None
+        features = data.source.features
+        data = data._replace(
+            training=PartlyLabelled(training, unlabelled, own.steps * own.batch_size),
+            source=dataclasses.replace(data.source, transform=lambda batch: tf.nest.map_structure(features, batch)),
+        )
+        return super().train(row, seed, data, on_record, folder, engine, report)

@@ -1,25 +1,20 @@
 """Recipes for tables: those that a recipe names, or any CSV file with `--set csv=FILE --set target=COLUMN`."""
 
 import dataclasses
-from typing import ClassVar
 
 import numpy as np
 
 from keras_mixup.methods import Mixup
 from keras_mixup.mixupe import MixupE
 from keras_mixup.pairing import LabelDistance
-from keras_mixup.zoo import atomic, report, runs
-from keras_mixup.zoo.classifiers import load, steps, train  # noqa: F401
+from keras_mixup.zoo import atomic, report
+from keras_mixup.zoo.classifiers import Classifiers
 from keras_mixup.zoo.datasets import tables
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.figures import LINES, figure_file
-from keras_mixup.zoo.previews import preview  # noqa: F401
-from keras_mixup.zoo.recipe import Recipe, Row
+from keras_mixup.zoo.recipe import Recipe, Row, setting
 from keras_mixup.zoo.report import SCORES, spread
 
-PICTURES = ("differences.png", "preview.png")
-NO_PREVIEW = None
-ONE_DEVICE_ONLY = False
 # The bandwidth of C-Mixup in standard deviations of the target: that of the paper for airfoil, 1.75, is a quarter.
 BANDWIDTH = 0.25
 
@@ -33,15 +28,8 @@ class TabularRecipe(Recipe):
         target: Of the file: the column to predict, by name, or by number from 0, or from -1 backwards.
     """
 
-    csv: str = ""
-    target: str = "-1"
-
-    study: ClassVar = "keras_mixup.zoo.tabular"
-    ranges: ClassVar = {
-        **Recipe.ranges,
-        "csv": ("the path of a CSV file", lambda x: True),
-        "target": ("a column of the CSV file", lambda x: True),
-    }
+    csv: str = setting("the path of a CSV file", lambda x: True, default="", kind="data")
+    target: str = setting("a column of the CSV file", lambda x: True, default="-1", kind="data")
 
     def __post_init__(self):
         if self.csv:
@@ -72,13 +60,6 @@ def csv_rows(path, target):
     )
 
 
-def packages(recipe, smoke):
-    """The packages that a run needs beside those that every recipe does."""
-    if recipe.csv:
-        _tell(recipe.csv, recipe.target)
-    return (("sklearn", "scikit-learn"),)
-
-
 def _tell(path, target):
     """Say how a CSV file was understood."""
     found = tables.read_csv(path, target)
@@ -93,32 +74,17 @@ def _tell(path, target):
         print(f"Left out, being text that is different in every row: {', '.join(found.left_out)}.")
 
 
-def smoke(recipe):
-    """The same recipe cut down to two steps of every row."""
-    return runs.smoke_recipe(recipe)
-
-
-def progress(recipe, record):
-    """What to show of a record: where it stands, and how good."""
-    score = f"RMSE {record['test_rmse']:.3f}" if "test_rmse" in record else f"error {record['test_error']:.2f} %"
-    return f"epoch {record['epoch']}", f"loss {record['loss']:.3f}, test {score}"
-
-
-def summary(result):
-    """What to print of a finished run."""
-    if "rmse" in result:
-        scores = f"RMSE {result['rmse']:.3f}, MAE {result['mae']:.3f}"
-    else:
-        scores = f"error {result['error']:.2f} %, NLL {result['nll']:.3f}, ECE {result['ece']:.2f} %"
-    return f"{scores}, {result['seconds']:.1f} s"
-
-
 def by_budget(table):
     """The rows of a table, as a dict from budgets to dicts from data sets to dicts from methods to rows."""
     budgets = {}
     for row in table["rows"]:
-        of_file = "dataset" not in row["settings"]
-        name, budget, method = ("", table["dataset"], row["title"]) if of_file else row["title"].split(", ", 2)
+        parts = row["parts"]
+        if "dataset" not in row["settings"]:  # of a file
+            name, budget, method = "", table["dataset"], row["title"]
+        elif len(parts) > 2:
+            name, budget, method = parts[0], parts[1], ", ".join(parts[2:])
+        else:
+            name, budget, method = row["settings"]["dataset"], table["title"], row["title"]
         budgets.setdefault(budget, {}).setdefault(name, {})[method] = row
     return budgets
 
@@ -150,72 +116,15 @@ def _lines(name, rows, methods, marks):
         heading, digits = SCORES[key]
         line = [", ".join(filter(None, [name, heading])), counts]
         for row in map(rows.get, methods):
-            against = row and key == row["headline"] and spread(row["against_baseline"], digits, "+")
-            line.append((spread(row[key], digits) if row else "") + (f" ({against})" if against else ""))
+            against = row["against_baseline"] if row and key == row["headline"] else None
+            told = f" ({spread(against, digits, '+')}, {against['verdict']})" if against else ""
+            line.append((spread(row[key], digits) if row else "") + told)
         if marks:
             papers = [report.published(row["published"], marks) for row in rows.values() if row["published"]]
             # The source, which all of them share, is named once.
             figures = [paper.partition(" [")[0] for paper in papers[:-1]] + papers[-1:]
             line.append(" / ".join(figures) if key == first["headline"] else "")
         yield line
-
-
-def notes(table):
-    """What a reader needs to know to trust the table."""
-    return [
-        "In brackets the difference to the first column. Published figures in the order of the columns. NLL, ECE and "
-        "MAE are in table.json.",
-        *report.notes(table),
-    ]
-
-
-def write(table, out):
-    """Write `table.json` and `table.md` into a folder."""
-    text = [f"# {table['title']}", *([f"**{report.SMOKE}**"] if table["smoke"] else [])]
-    for budget, header, lines in grids(table):
-        align = ["---"] + ["---:"] * (len(header) - 1)
-        text += [f"## {budget}", "\n".join("| " + " | ".join(line) + " |" for line in [header, align, *lines])]
-    text.append("\n".join(f"- {note}" for note in notes(table)))
-    atomic.write(out / "table.json", table)
-    atomic.write(out / "table.md", "\n\n".join(text) + "\n")
-
-
-def show(table, console):
-    """Print the table on a `rich` console."""
-    import rich.box
-    import rich.table
-
-    if table["smoke"]:
-        console.print(report.SMOKE, style="bold")
-    for budget, header, lines in grids(table):
-        grid = rich.table.Table(title=budget, title_justify="left", box=rich.box.SIMPLE_HEAD, pad_edge=False)
-        for i, heading in enumerate(header):
-            grid.add_column(heading, justify="right" if i else "left")
-        for line in lines:
-            grid.add_row(*line)
-        console.print(grid)
-
-
-def draw(recipe, found, out, smoke=False):
-    """Draw by how much each method changes the score of plain training, data set by data set, split by split."""
-    table = report.table(recipe, found, smoke)
-    panels, named = by_budget(table), {row["name"]: row for row in table["rows"]}
-    heights = [0.5 + 0.16 * len(sets) * len(methods(sets)) for sets in panels.values()]
-    with figure_file(out / PICTURES[0], figsize=(6.4, sum(heights) + 0.5 * len(panels) + 0.5)) as figure:
-        grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
-        for axes, (budget, sets) in zip(grid, panels.items(), strict=True):
-            _panel(axes, sets, named)
-            axes.set_title(budget)
-            score = "RMSE" if any("rmse" in row for rows in sets.values() for row in rows.values()) else "test error"
-            axes.set_xlabel(f"{score}, change against plain training in % of its mean")
-        warning = "SMOKE TEST on generated data; " if smoke else ""
-        figure.suptitle(
-            f"{warning}{recipe.name}: left of the line is better; dots: splits, bars: two standard errors of the mean",
-            fontsize=8,
-            x=0.005,
-            ha="left",
-        )
-    return PICTURES
 
 
 def _panel(axes, sets, named):
@@ -244,4 +153,67 @@ def _panel(axes, sets, named):
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7.5)
 
 
-table = report.table
+class Tabular(Classifiers):
+    """Networks for tables: one line for each data set, one column for each method."""
+
+    pictures = ("differences.png", "preview.png")
+
+    def packages(self, smoke=False):
+        if self.recipe.csv:
+            _tell(self.recipe.csv, self.recipe.target)
+        self._needs()
+        return (("sklearn", "scikit-learn"),)
+
+    def notes(self, table):
+        return [
+            "In brackets the difference to the first column. Published figures in the order of the columns. NLL, ECE "
+            "and MAE are in table.json.",
+            *report.notes(table),
+        ]
+
+    def write(self, table, out):
+        text = [f"# {table['title']}", *([f"**{report.SMOKE}**"] if table["smoke"] else [])]
+        for budget, header, lines in grids(table):
+            align = ["---"] + ["---:"] * (len(header) - 1)
+            text += [f"## {budget}", "\n".join("| " + " | ".join(line) + " |" for line in [header, align, *lines])]
+        text.append("\n".join(f"- {note}" for note in self.notes(table)))
+        atomic.write(out / "table.json", table)
+        atomic.write(out / "table.md", "\n\n".join(text) + "\n")
+
+    def show(self, table, console):
+        import rich.box
+        import rich.table
+
+        if table["smoke"]:
+            console.print(report.SMOKE, style="bold")
+        for budget, header, lines in grids(table):
+            grid = rich.table.Table(title=budget, title_justify="left", box=rich.box.SIMPLE_HEAD, pad_edge=False)
+            for i, heading in enumerate(header):
+                grid.add_column(heading, justify="right" if i else "left")
+            for line in lines:
+                grid.add_row(*line)
+            console.print(grid)
+
+    def draw(self, found, out, smoke=False):
+        """Draw by how much each method changes the score of plain training, data set by data set, split by split."""
+        table = self.table(found, smoke)
+        panels, named = by_budget(table), {row["name"]: row for row in table["rows"]}
+        heights = [0.5 + 0.16 * len(sets) * len(methods(sets)) for sets in panels.values()]
+        with figure_file(out / self.pictures[0], figsize=(6.4, sum(heights) + 0.5 * len(panels) + 0.5)) as figure:
+            grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
+            for axes, (budget, sets) in zip(grid, panels.items(), strict=True):
+                _panel(axes, sets, named)
+                axes.set_title(budget)
+                score = (
+                    "RMSE" if any("rmse" in row for rows in sets.values() for row in rows.values()) else "test error"
+                )
+                axes.set_xlabel(f"{score}, change against plain training in % of its mean")
+            warning = "SMOKE TEST on generated data; " if smoke else ""
+            figure.suptitle(
+                f"{warning}{self.recipe.name}: left of the line is better; dots: splits, bars: two standard errors of "
+                "the mean",
+                fontsize=8,
+                x=0.005,
+                ha="left",
+            )
+        return self.pictures

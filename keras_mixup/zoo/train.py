@@ -106,18 +106,24 @@ def build(recipe, method, seed, source):
     """The network, and the model around it to train; the network has no optimiser and no loss, and is what to keep."""
     import keras
 
+    from keras_mixup.model import MixupModel
+
     make, options = networks.get(recipe.network), {"dropout": recipe.dropout} if recipe.dropout else {}
     if options and "dropout" not in inspect.signature(make).parameters:
         raise UserError(f"`dropout` should be 0 for {recipe.network}. Received: dropout={recipe.dropout}.")
     network = make(source.shape, len(source.classes), **options)
+    if isinstance(network, keras.Sequential):  # which has no `input`
+        network = keras.Model(network.inputs[0], network.outputs[0])
     if recipe.input_noise:
         inputs = keras.Input(source.shape)
         network = keras.Model(inputs, network(keras.layers.GaussianNoise(recipe.input_noise)(inputs)))
     if method is None or not in_model(recipe, method):
         return network, keras.Model(network.input, network.output)
-    model = method.model(network, seed=seed, **({"at": recipe.at} if recipe.at else {}))
-    if not model.built:
-        model.build(network.input_shape)
+    own = method.model(network, seed)
+    if own is not None:
+        return network, own
+    model = MixupModel(network, method, seed=seed, at=recipe.at or None)
+    model.build(network.input_shape)
     return network, model
 
 

@@ -66,11 +66,93 @@ def test_prepared_sets_refuse_more_than_there_is(tiny_fashion_mnist):
     assert str(error.value) == "`train_size` should be at most 40 for fashion_mnist. Received: train_size=41."
 
 
-@pytest.mark.parametrize("name, prepared", [("cifar100", "cifar100"), ("imagenet", "imagenet2012")])
-def test_a_set_that_is_not_prepared_is_refused_with_the_command_that_prepares_it(name, prepared, tmp_path):
+def test_a_missing_imagenet_is_asked_for_as_a_folder_first(tmp_path):
+    """The builder of TensorFlow Datasets cannot download it."""
     pytest.importorskip("tensorflow_datasets")
     with pytest.raises(UserError) as error:
-        datasets.get(name, tmp_path).load(0, 0, tmp_path)
+        datasets.get("imagenet", tmp_path).load(0, 0, tmp_path)
+    assert str(error.value).startswith("`--data-dir` should be a folder with ImageNet's JPEG files, as train/CLASS/")
+    assert str(error.value).endswith(f"Received: --data-dir={tmp_path}.")
+
+
+@pytest.fixture
+def tiny_svhn(tmp_path):
+    """A `--data-dir` with a test split of 12 images of SVHN, and no other."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    random = np.random.default_rng(1)
+    images = random.integers(256, size=(12, 32, 32, 3), dtype="uint8")
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="svhn_cropped",
+        version="3.1.0",
+        features=tfds.features.FeaturesDict(
+            {
+                "id": tfds.features.Text(),
+                "image": tfds.features.Image(shape=(32, 32, 3)),
+                "label": tfds.features.ClassLabel(num_classes=10),
+            }
+        ),
+        split_datasets={
+            "test": [(i, {"id": str(i), "image": image, "label": i % 10}) for i, image in enumerate(images)]
+        },
+        data_dir=tmp_path,
+        disable_shuffling=True,
+    )
+    return tmp_path, images
+
+
+def test_a_missing_split_is_named_and_the_test_split_can_be_read_alone(tiny_svhn):
+    folder, images = tiny_svhn
+    source = datasets.get("svhn_cropped", folder)
+    with pytest.raises(UserError) as error:
+        source.load(0, 0, folder)
+    assert str(error.value).startswith("svhn_cropped should have the split train. Received: test, in ")
+    test = source.test("svhn_cropped", 0, folder)
+    np.testing.assert_array_equal(test.features, images)
+    assert test.labels.tolist() == [*range(10), 0, 1]
+
+
+@pytest.mark.parametrize("ending", [".tfrecord*", "dataset_info.json"])
+def test_a_damaged_set_is_told_in_our_words(ending, tiny_svhn):
+    folder, _ = tiny_svhn
+    (path,) = folder.rglob(f"*{ending}")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UserError, match="^svhn_cropped is damaged at .*; remove it and prepare it again. Received: "):
+        datasets.get("svhn_cropped", folder).test("svhn_cropped", 0, folder)
+
+
+def test_a_folder_of_images_is_a_data_set(tmp_path, monkeypatch):
+    tf = pytest.importorskip("tensorflow")
+    for split, size in (("train", 3), ("val", 2)):
+        for label, name in enumerate(("cat", "dog")):
+            (tmp_path / "photos" / split / name).mkdir(parents=True)
+            for i in range(size):
+                image = np.full((20, 16, 3), 100 * label + i, "uint8")
+                (tmp_path / "photos" / split / name / f"{i}.png").write_bytes(tf.io.encode_png(image).numpy())
+    monkeypatch.chdir(tmp_path)
+    source = datasets.get("folder:photos:8")
+    train, test = source.load(0, 0)
+    assert source.shape == (8, 8, 3) and source.classes == ("cat", "dog") and (len(train), len(test)) == (6, 4)
+    images, labels = next(train.batches(6).as_numpy_iterator())
+    assert images.shape == (6, 8, 8, 3) and images[:, 4, 4, 0].tolist() == [0, 1, 2, 100, 101, 102]
+    assert labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["folder:photos", "folder:photos:0", "folder:photos:many", "folder::64"])
+def test_a_folder_without_a_size_is_refused(name):
+    with pytest.raises(UserError, match="^`dataset` should be folder:DIR:SIZE, such as folder:photos:64. Received: "):
+        datasets.get(name)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(UserError, match="^`dataset` should be a folder with the folders train and val, "):
+        datasets.get(f"folder:{tmp_path}:64")
+
+
+def test_a_set_that_is_not_prepared_is_refused_with_the_command_that_prepares_it(tmp_path):
+    pytest.importorskip("tensorflow_datasets")
+    prepared = "cifar100"
+    with pytest.raises(UserError) as error:
+        datasets.get(prepared, tmp_path).load(0, 0, tmp_path)
     assert str(error.value) == (
         f"{prepared} is not prepared at {tmp_path}. If it is elsewhere, give `--data-dir`; if not, prepare it with: "
         f'python -c "import tensorflow_datasets as tfds; '

@@ -23,7 +23,10 @@ def finished(tmp_path_factory):
 def printed(capsys, *argv):
     assert main(["evaluate", *map(str, argv)]) == 0
     first, *lines = capsys.readouterr().out.splitlines()
-    return first, {name: float(value) for name, value in map(str.split, lines)}
+    units = {"error": ["%"], "top5_error": ["%"], "ece": ["%"], "nll": ["nats"]}
+    for name, _, *unit in map(str.split, lines):
+        assert unit == units[name]
+    return first, {name: float(value) for name, value, *_ in map(str.split, lines)}
 
 
 def test_on_its_own_data_the_scores_are_those_of_the_run(finished, capsys):
@@ -79,7 +82,7 @@ def test_what_is_not_a_finished_run_is_refused(argv, finished, capsys):
 def test_unknown_data_and_other_classes_are_refused(finished, monkeypatch, capsys):
     assert main(["evaluate", str(finished), "--data", "mnits"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"keras-mixup: `--data` should be one of: {', '.join(datasets.NAMES)}. Received: --data mn")
+    assert error.startswith(f"keras-mixup: `dataset` should be one of: {', '.join(datasets.NAMES)}; or your own")
     for changes in ({"classes": ("a", "b")}, {"shape": (9, 9, 1)}):
         other(monkeypatch, (1, 2))
         monkeypatch.setitem(datasets._SOURCES, "other", dataclasses.replace(datasets._SOURCES["other"], **changes))

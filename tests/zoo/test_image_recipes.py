@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_mixup.batch import Batch
 from keras_mixup.manifold import ManifoldMixup
 from keras_mixup.methods import Mixup
 from keras_mixup.mixing import mix
@@ -19,7 +20,7 @@ from keras_mixup.zoo.recipe import for_row
 # Rows per recipe, and some cells as the papers have them: row, error, its deviation, top-5 error, tag.
 TABLES = {
     "cifar10": (
-        15,
+        18,
         [
             ("preact18-erm", 5.6, None, None, "from memory"),
             ("densenet190-mixup", 2.7, None, None, "transcribed"),
@@ -28,7 +29,7 @@ TABLES = {
         ],
     ),
     "cifar100": (
-        15,
+        18,
         [
             ("wrn28-mixup", 17.5, None, None, "from memory"),
             ("densenet190-mixup", 16.8, None, None, "transcribed"),
@@ -36,16 +37,16 @@ TABLES = {
             ("preact101-mixup", 23.05, 0.383, None, "verified"),
         ],
     ),
-    "svhn": (9, [("preact101-mixupe", 2.35, 0.019, None, "verified"), ("wrn28-erm", 2.82, 0.049, None, "verified")]),
+    "svhn": (12, [("preact101-mixupe", 2.35, 0.019, None, "verified"), ("wrn28-erm", 2.82, 0.049, None, "verified")]),
     "tiny_imagenet": (
-        9,
+        12,
         [
             ("preact18-erm", 45.03, 0.52, 27.29, "verified"),
             ("preact50-mixupe", 32.78, 0.38, 14.86, "verified"),
         ],
     ),
     "imagenet": (
-        24,
+        27,
         [
             ("resnet50-erm-90", 23.5, None, None, "from memory, fits the text"),
             ("resnet101-mixup-200", 20.8, None, 5.4, "from memory, fits the text"),
@@ -57,7 +58,7 @@ TABLES = {
         ],
     ),
     "mixupe_ablation": (
-        7,
+        9,
         [
             ("erm", 24.68, None, None, "verified"),
             ("erm-r", 22.42, None, None, "verified"),
@@ -91,7 +92,8 @@ def test_figures_are_those_of_the_papers(name):
     number, cells = TABLES[name]
     recipe = recipes.get(name)
     assert len(recipe.rows) == number
-    assert all(row.published is not None for row in recipe.rows)
+    controls = {row.name for row in recipe.rows if getattr(row.method, "eta", None) == 0.0}
+    assert {row.name for row in recipe.rows if row.published is None} == controls
     for row, error, std, top5, tag in cells:
         published = row_of(recipe, row).published
         assert (published.error, published.std, published.top5, published.tag) == (error, std, top5, tag)
@@ -116,7 +118,10 @@ def test_budgets():
     fields = ("epochs", "batch_size", "optimizer", "milestones", "weight_decay", "decay", "augment")
     shared = (200, 128, "sgd", (100, 150), 1e-4, "l2", "pad_crop_flip")
     assert settings("cifar10", "preact18-mixup", *fields) == shared
-    assert settings("cifar100", "wrn28-erm", *fields) == (*shared[:3], (60, 120, 180), *shared[4:])
+    for recipe in ("cifar10", "cifar100"):
+        assert settings(recipe, "wrn28-erm", *fields) == (*shared[:3], (60, 120, 160), *shared[4:])
+        assert settings(recipe, "wrn28-mixup", "decay_factor") == (0.2,)
+        assert settings(recipe, "preact18-mixup", "decay_factor") == settings(recipe, "wrn28-b100-erm", "decay_factor")
     assert settings("ablation", "mixup-knn-5e-4", *fields) == (*shared[:4], 5e-4, *shared[5:])
     mixupe = (200, 100, "nesterov", (100, 150), 1e-4, "l2")
     assert settings("cifar10", "wrn28-b100-mixup", *fields) == (*mixupe, "pad2_crop_flip")
@@ -168,9 +173,20 @@ def test_methods():
     assert method("mixupe_ablation", "erm-r") == MixupE(alpha=1.0, eta=1e-4, pairing=oneself)
     assert method("deformations", "manifold") == method("kmnist", "manifold")
     errors = [row.published and row.published.error for row in recipes.get("deformations").rows]
-    assert errors == [None, 44.45, 43.52, 39.92, 37.77]
+    assert errors == [None, 44.45, 43.52, 39.92, 37.77, None]
     assert isinstance(method("ablation", "inputs-smooth-0.4-5e-4"), InputsOnly)
     assert method("ablation", "smooth-0.1-1e-4") is None
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_beside_every_mixupe_stands_its_control_without_penalty(name):
+    recipe = recipes.get(name)
+    if getattr(recipe, "network", None) == "mlp":
+        return  # no batch normalisation, no dropout: mixup is the control
+    for group in report.comparisons(recipe, recipe.rows):
+        methods = [row.method for row in group if isinstance(row.method, MixupE)]
+        for method in methods:
+            assert dataclasses.replace(method, eta=0.0) in methods, (name, method)
 
 
 def test_the_penalty_alone_mixes_nothing_and_is_still_taken():
@@ -180,7 +196,7 @@ def test_the_penalty_alone_mixes_nothing_and_is_still_taken():
         np.random.default_rng(0).normal(size=(6, 4)).astype("float32"),
         np.eye(3, dtype="float32")[[0, 1, 2, 2, 1, 0]],
     )
-    draw = method.draw(6, seed=1)
+    draw = method.draw(Batch(6), seed=1)
     assert np.ptp(draw.weight) == 0 < draw.weight[0] < 1  # one weight for the batch, as in the paper
     np.testing.assert_allclose(mix(x, draw), x, rtol=1e-5)
     network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
@@ -217,7 +233,8 @@ def test_rows_are_compared_with_erm_of_the_same_budget(name):
     for first, *others in groups:
         # ImageNet's 64 x 4d, and MixupE on deformed images, have no ERM of as many epochs.
         if others or name not in ("imagenet", "deformations"):
-            assert "erm" in first.name and first.method is None
+            own = "mixupe" if name == "deformations" and others == [row_of(recipe, "mixupe-0")] else "erm"
+            assert own in first.name and (first.method is None) == (own == "erm")
         fields = ("dataset", "network", "epochs", "batch_size", "weight_decay", "milestones")
         for row in others:
             assert settings(name, row.name, *fields) == settings(name, first.name, *fields)
@@ -260,7 +277,7 @@ def test_every_kind_of_row_trains_in_its_own_way(trained):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_first_rows_smoke(name, tmp_path):
-    recipe = runs.smoke_recipe(recipes.get(name))
+    recipe = runs.study(recipes.get(name)).small()
     row = recipe.rows[1]
     result = runs.run(recipe, row, 0, runs.load(recipe, row, 0, smoke=True), tmp_path, smoke=True)
     assert np.isfinite(result["nll"])

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from keras_mixup.zoo import recipes, runs
+from keras_mixup.zoo import examples, recipes, runs
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.label_noise import corrupt
 
@@ -71,8 +71,9 @@ def test_a_run_learns_from_wrong_labels_and_is_tested_with_true_ones():
 
 
 def test_rows_that_differ_in_noise_do_not_share_their_data():
-    rows = recipes.get("corrupt_labels").rows
-    assert runs.same_data(rows[0], rows[3]) and not runs.same_data(rows[3], rows[4])
+    recipe = recipes.get("corrupt_labels")
+    rows = recipe.rows
+    assert examples.same(recipe, rows[0], rows[3]) and not examples.same(recipe, rows[3], rows[4])
 
 
 def test_too_many_held_out():

@@ -10,6 +10,7 @@ from keras_mixup.cli import main
 from keras_mixup.zoo import checkpoints, datasets, recipes, report, runs
 from keras_mixup.zoo.datasets.splits import Arrays
 from keras_mixup.zoo.errors import UserError
+from keras_mixup.zoo.examples import Data
 from keras_mixup.zoo.measures import attacks
 
 SHAPE, CLASSES = (4, 3, 3), 12
@@ -67,7 +68,7 @@ def data(monkeypatch):
     # One of the first guesses of the network of seed 1, so that attacks of several strengths have something to gain.
     ranks = random.choice(8, size=150, p=[0.5, 0.15, 0.1, 0.05, 0.05, 0.05, 0.05, 0.05])
     labels = np.argsort(-logits(images, 1), axis=1)[np.arange(150), ranks]
-    return runs.Data(SOURCE, None, Arrays(images, labels))
+    return Data(SOURCE, None, Arrays(images, labels))
 
 
 def chosen(data):
@@ -123,7 +124,7 @@ def test_a_missing_source_is_refused_before_training(tmp_path):
     ) as e:
         attacks.check(RECIPE, None, tmp_path / "erm" / "seed0")
     assert str(tmp_path / "source" / "seed0" / "network.keras") in str(e.value)
-    recipe = runs.smoke_recipe(recipes.get(RECIPE.name))
+    recipe = runs.study(recipes.get(RECIPE.name)).small()
     row = recipe.rows[1]
     data = runs.load(recipe, row, 0, smoke=True)
     with pytest.raises(UserError, match="The row source should be run before the others"):

@@ -9,6 +9,7 @@ import pytest
 
 from keras_mixup.zoo import datasets, measures, recipes, runs, scores
 from keras_mixup.zoo.datasets.splits import Arrays
+from keras_mixup.zoo.examples import Data
 from keras_mixup.zoo.measures import calibration, ood, overlap
 from keras_mixup.zoo.recipe import for_row
 
@@ -37,7 +38,7 @@ def world():
         datasets.get("digits"), shape=SHAPE, classes=tuple("abc"), mean=100.0, deviation=50.0, load=None
     )
     training, test, held_out = split(1200), split(1100), split(900)
-    return network, runs.Data(source, training, test, held_out, training.labels)
+    return network, Data(source, training, test, held_out, training.labels)
 
 
 def logits(network, split):
@@ -152,7 +153,7 @@ def test_what_is_no_image_has_no_blocks(tmp_path):
     source = datasets.get("gaussians-0.25")
     training, test = source.load(200, 0, None)
     network = keras.Sequential([keras.Input((300,)), keras.layers.Dense(2)])
-    found = ood.measure(network, recipes.get("digits"), 0, runs.Data(source, training, test), tmp_path)
+    found = ood.measure(network, recipes.get("digits"), 0, Data(source, training, test), tmp_path)
     assert set(found) == {"auroc_noise"}
 
 
@@ -172,7 +173,7 @@ def test_what_is_no_image_has_no_blocks(tmp_path):
 def test_overlap_and_what_is_best(row, noise, share, nll):
     recipe = dataclasses.replace(recipes.get("overlap"), noise=noise)
     recipe = for_row(recipe, next(one for one in recipe.rows if one.name == row))
-    data = runs.Data(datasets.get(recipe.dataset), None, None)
+    data = Data(datasets.get(recipe.dataset), None, None)
     found = overlap.measure(None, recipe, 0, data, None)
     assert found == pytest.approx({"overlap_share": share, "best_nll": nll}, rel=1e-4)
 
@@ -191,7 +192,7 @@ def test_the_rows_of_overlap_are_compared_where_classes_overlap_alike():
 
 
 def test_a_smoke_test_of_overlap_is_small():
-    recipe = runs.smoke_recipe(recipes.get("overlap"))
+    recipe = runs.study(recipes.get("overlap")).small()
     assert {for_row(recipe, row).train_size for row in recipe.rows} == {16}
     assert {for_row(recipe, row).epochs for row in recipe.rows} == {1}
 

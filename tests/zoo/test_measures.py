@@ -12,6 +12,7 @@ from keras_mixup.cli import main
 from keras_mixup.zoo import datasets, measures, recipes, report, runs
 from keras_mixup.zoo.datasets.splits import Arrays, Records
 from keras_mixup.zoo.errors import UserError
+from keras_mixup.zoo.examples import Data
 from keras_mixup.zoo.measures import between, deformations, directional, memorised, plane
 
 RANDOM = np.random.default_rng(0)
@@ -46,11 +47,11 @@ def test_every_measure_keeps_to_the_form():
 def test_memorised_counts_real_and_corrupted_labels_apart():
     features = np.eye(3, dtype="float32")[[0, 0, 1, 1, 2, 2, 0]] * 4
     given, true = np.array([0, 1, 1, 2, 2, 2, 2]), np.array([0, 0, 1, 1, 2, 0, 0])
-    data = runs.Data(POINTS, Arrays(features, given), None, None, true)
+    data = Data(POINTS, Arrays(features, given), None, None, true)
     measured = memorised.measure(linear(np.eye(3), np.zeros(3)), None, 0, data, None)
     # Predicted are 0 0 1 1 2 2 0: all three real ones are right, one of four corrupted ones is known by heart.
     assert measured == {"real_error": 0.0, "corrupted_error": 75.0}
-    clean = runs.Data(POINTS, Arrays(features, true), None, None, true)
+    clean = Data(POINTS, Arrays(features, true), None, None, true)
     assert memorised.measure(NETWORK, None, 0, clean, None).keys() == {"real_error"}
 
 
@@ -63,7 +64,7 @@ def test_gradients_of_the_predicted_logit():
 
 def test_misses_between_examples_by_numpy(monkeypatch):
     monkeypatch.setattr(between, "PAIRS", 400)
-    data = runs.Data(POINTS, None, examples(1000))
+    data = Data(POINTS, None, examples(1000))
     measured = between.measure(NETWORK, None, 2, data, None)
     rows = np.random.default_rng((2, 3)).permutation(1000)[:800]
     x, ids = data.test.features[rows] / 2.0, data.test.labels[rows]
@@ -77,7 +78,7 @@ def test_misses_between_examples_by_numpy(monkeypatch):
 
 def test_directional_derivatives_of_a_linear_network_by_hand(monkeypatch):
     monkeypatch.setattr(directional, "EXAMPLES", 300)
-    data = runs.Data(POINTS, examples(700), None)
+    data = Data(POINTS, examples(700), None)
     x = data.training.features / 2.0
     mean, x, y = x.mean(axis=0), x[:300], np.eye(3)[data.training.labels[:300]]
     logits = x @ KERNEL + BIAS
@@ -93,26 +94,26 @@ def test_directional_derivatives_of_a_linear_network_by_hand(monkeypatch):
 def test_deformations_by_scipy(name):
     _, matrices, low, high = deformations.DEFORMATIONS[name]
     images = RANDOM.normal(size=(4, 9, 6, 2)).astype("float32")
-    m = matrices(np.linspace(low, high, 4) - 0.1)
-    center, swap = np.array([4.0, 2.5, 0.0]), [1, 0]  # SciPy's axes are rows, columns, channels
+    m = matrices(np.linspace(low, high, 4) - 0.07)  # no pixel half way between two
+    center = np.array([9 / 2 + 0.5, 6 / 2 + 0.5, 0.0])  # SciPy's axes are rows, columns, channels
     expected = np.empty_like(images)
     for i, image in enumerate(images):
         matrix = np.eye(3)
-        matrix[:2, :2] = m[i][swap][:, swap]
+        matrix[:2, :2] = m[i]
         offset = center - matrix @ center
-        expected[i] = scipy.ndimage.affine_transform(image, matrix, offset, order=1, mode="grid-constant")
+        expected[i] = scipy.ndimage.affine_transform(image, matrix, offset, order=0, mode="grid-constant")
     np.testing.assert_allclose(deformations.deform(images, m), expected, atol=1e-4)
 
 
 def test_deformations_go_the_way_they_are_called():
-    """A bright pixel right of the center; positive angles turn it counterclockwise, as y points down."""
+    """A bright pixel right of the center, which is at 5, 5; positive angles turn it clockwise and shear it down."""
     image = np.zeros((1, 9, 9, 1), "float32")
-    image[0, 4, 6] = 1.0
+    image[0, 5, 7] = 1.0
     where = {
-        "turned": (deformations.rotation([90.0]), (2, 4)),
-        "sheared": (deformations.shear([30.0]), (4, 6)),
-        "zoomed in": (deformations.zoom([0.5]), (4, 8)),
-        "zoomed out": (deformations.zoom([2.0]), (4, 5)),
+        "turned": (deformations.rotation([90.0]), (7, 5)),
+        "sheared": (deformations.shear([30.0]), (6, 7)),
+        "zoomed in": (deformations.zoom([0.6]), (5, 8)),
+        "zoomed out": (deformations.zoom([2.0]), (5, 6)),
     }
     for name, (matrices, expected) in where.items():
         found = deformations.deform(image, matrices)[0, :, :, 0]
@@ -128,15 +129,15 @@ def test_errors_under_deformations_of_a_network_that_compares_two_pixels(monkeyp
     }
     monkeypatch.setattr(deformations, "DEFORMATIONS", kinds)
     classes = ("left", "right")
-    source = dataclasses.replace(datasets.get("digits"), shape=(5, 5, 1), classes=classes, mean=0.0, deviation=1.0)
+    source = dataclasses.replace(datasets.get("digits"), shape=(7, 7, 1), classes=classes, mean=0.0, deviation=1.0)
     labels = RANDOM.integers(2, size=700)  # more than a batch
-    images = np.zeros((700, 5, 5, 1), "float32")
-    images[np.arange(700), 2, np.where(labels, 3, 1)] = 1.0
-    kernel = np.zeros((25, 2), "float32")
-    kernel[11, 0] = kernel[13, 1] = 1.0
-    network = keras.Sequential([keras.Input((5, 5, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    images = np.zeros((700, 7, 7, 1), "float32")
+    images[np.arange(700), 4, np.where(labels, 5, 3)] = 1.0
+    kernel = np.zeros((49, 2), "float32")
+    kernel[31, 0] = kernel[33, 1] = 1.0
+    network = keras.Sequential([keras.Input((7, 7, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
     network.set_weights([kernel, np.array([0.1, 0.0], "float32")])
-    found = deformations.measure(network, None, 3, runs.Data(source, None, Arrays(images, labels)), None)
+    found = deformations.measure(network, None, 3, Data(source, None, Arrays(images, labels)), None)
     assert found == pytest.approx({"as_it_is": 0.0, "half": 100.0, "far": 100 * labels.mean()})
 
 
@@ -156,7 +157,7 @@ def test_deformations_are_the_same_for_all_rows_and_others_with_another_seed(mon
 def test_deformations_are_of_images():
     recipe = dataclasses.replace(recipes.get("rings"), measures=("deformations",))
     with pytest.raises(UserError, match="`measures` should not hold deformations for rings, which has no images"):
-        measures.check(recipe, runs.Data(POINTS, examples(5), examples(5)), None)
+        measures.check(recipe, Data(POINTS, examples(5), examples(5)), None)
 
 
 def test_the_plane_by_a_sigmoid():
@@ -193,7 +194,8 @@ def test_an_unknown_measure_is_refused(capsys):
     assert main(["run", "digits", "--set", "measures=between,beauty"]) == 2
     known = ", ".join(measures.NAMES)
     assert capsys.readouterr().err == (
-        f"keras-mixup: `measures` should be some of {known}. Received: measures=('between', 'beauty').\n"
+        f"keras-mixup: `measures` should be some of {known}; or your own as module:NAME. "
+        "Received: measures=between,beauty.\n"
     )
 
 
@@ -225,6 +227,6 @@ def test_measures_of_classes_refuse_numbers_before_training(capsys, tmp_path):
 def test_examples_on_disk_are_refused_before_training(name):
     recipe = dataclasses.replace(recipes.get("imagenet"), measures=(name,), rows=())
     images = Records(3, None, 8, 1.0)
-    data = runs.Data(datasets.get("cifar10"), images, images)
+    data = Data(datasets.get("cifar10"), images, images)
     with pytest.raises(UserError, match=f"`measures` should not hold {name} for imagenet, which is not read into"):
         measures.check(recipe, data, None)

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from keras_mixup.batch import Batch
 from keras_mixup.methods import Mixup, RegMixup
 from keras_mixup.pairing import LabelDistance
 from keras_mixup.zoo import partners, recipes
@@ -135,7 +136,7 @@ def test_inputs_only_leaves_the_label_of_the_larger_weight():
 
 
 def test_inputs_only_draws_as_mixup_does():
-    mixup, inputs = Mixup(0.7, per="batch").draw(9, 3), InputsOnly(0.7, per="batch").draw(9, 3)
+    mixup, inputs = Mixup(0.7, per="batch").draw(Batch(9), 3), InputsOnly(0.7, per="batch").draw(Batch(9), 3)
     assert np.array_equal(mixup.weight, inputs.weight) and np.array_equal(mixup.partner, inputs.partner)
     assert InputsOnly(0.7).mixes and not InputsOnly(0).mixes
 

@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from keras_mixup.methods import Mixup
 from keras_mixup.zoo import datasets, figures, recipes, report
@@ -61,6 +62,53 @@ def test_differences_are_taken_over_the_seeds_both_rows_have():
     assert mixup["against_baseline"]["std"] == pytest.approx(np.std([-1.0, -0.5], ddof=1))
 
 
+def test_the_interval_and_the_test_of_a_difference_against_scipy():
+    values = [-1.0, -0.5, 0.25, -2.0]
+    found, oracle = report.difference(values), scipy.stats.ttest_1samp(values, 0.0)
+    assert found["p"] == pytest.approx(oracle.pvalue)
+    assert found["interval"] == pytest.approx(list(oracle.confidence_interval(0.95)))
+    assert found["values"] == values
+
+
+@pytest.mark.parametrize("values", [[-1.0], [0.5, 0.5], [0.0, 0.0, 0.0]])
+def test_without_a_spread_nothing_is_known_of_a_difference(values):
+    found = report.difference(values)
+    assert found["interval"] is None and found["p"] is None
+
+
+def test_holm():
+    """By hand: 0.01 * 4, 0.02 * 3, then not less than before, then 0.5 * 1."""
+    assert report.holm([0.02, 0.5, 0.01, 0.025]) == pytest.approx([0.06, 0.5, 0.04, 0.06])
+    assert report.holm([0.6, None]) == [1.0, None] and report.holm([]) == []
+
+
+def judged(values, *others, published=(None, None)):
+    """What is known of a row with these differences, in a table with some more."""
+
+    def row(name, against, error=None):
+        paper = None if error is None else {"error": error}
+        return {"name": name, "baseline": "erm", "against_baseline": against, "published": paper}
+
+    rows = [row("erm", None, published[0]), row("mixup", report.difference(values), published[1])]
+    rows += [row(f"other-{i}", report.difference(other)) for i, other in enumerate(others)]
+    report.judge(rows)
+    return rows[1]["against_baseline"]["verdict"]
+
+
+def test_what_is_known_of_a_difference():
+    clear, unsure = [-1.0, -1.1, -0.9, -1.05], [-1.0, 0.8, -0.5, 0.3]
+    assert judged(clear) == "shown" and judged(unsure) == "open" and judged([-1.0]) == "open"
+    # The interval of `unsure` is about -1.4 to 1.2: it reaches a published -1.3, and not a -2.5.
+    assert judged(unsure, published=(5.0, 3.7)) == "open" and judged(unsure, published=(5.0, 2.5)) == "refuted"
+    # A difference in the other direction is no confirmation.
+    assert judged(clear, published=(5.0, 4.0)) == "shown" and judged(clear, published=(4.0, 5.0)) == "refuted"
+
+
+def test_more_comparisons_ask_for_more():
+    weak = [-1.0, -0.4, -1.6, -0.9, -0.3]  # p = 0.024
+    assert judged(weak) == "shown" and judged(weak, [1.0, -1.2, 0.1], [0.3, -0.2, 0.1]) == "open"
+
+
 def test_without_the_first_row_there_are_no_differences():
     (mixup,) = report.table(RECIPE, {"mixup-1.0": FOUND["mixup-1.0"]})["rows"]
     assert mixup["against_baseline"] is None
@@ -78,7 +126,7 @@ def test_markdown():
         "|  | n | error (%) | minus ERM | NLL | ECE (%) | s/run |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
         "| ERM | 3 | 4.50 ± 1.80 |  | 0.450 ± 0.180 | 2.25 ± 0.90 | 1.5 |",
-        "| mixup, alpha 1.0 | 3 | 3.00 ± 2.65 | -0.75 ± 0.35 | 0.300 ± 0.265 | 1.50 ± 1.32 | 1.5 |",
+        "| mixup, alpha 1.0 | 3 | 3.00 ± 2.65 | -0.75 [-3.93, +2.43] open | 0.300 ± 0.265 | 1.50 ± 1.32 | 1.5 |",
     ]
     assert "published" not in lines[2]
     assert "- a machine; tensorflow backend; keras 3.0." in lines
@@ -123,7 +171,7 @@ def test_figures_are_never_cut_on_a_narrow_terminal(capsys):
 
     report.show(report.table(RECIPE, FOUND), Console(width=70))
     shown = capsys.readouterr().out
-    assert all(cell in shown for cell in ("4.50 ± 1.80", "-0.75 ± 0.35", "0.450 ± 0.180", "2.25 ± 0.90"))
+    assert all(cell in shown for cell in ("4.50 ± 1.80", "-0.75 [-3.93, +2.43] open", "0.450 ± 0.180", "2.25 ± 0.90"))
 
 
 # Two networks: the second and fourth row are compared with the first and third.
@@ -158,7 +206,7 @@ def test_rows_are_compared_with_the_first_of_their_network():
     ]
     lines = report.markdown(table).splitlines()
     assert "| minus baseline |" in lines[2] and lines[2].endswith("| examples/s |")
-    assert "| -1.00 |" in lines[5] and "| +0.50 |" in lines[7] and lines[7].endswith("| 1,234 |")
+    assert "| -1.00 open |" in lines[5] and "| +0.50 open |" in lines[7] and lines[7].endswith("| 1,234 |")
     assert any("first row of the same data, network and budget" in line for line in lines)
     assert any(line.endswith("; rows differ in label_smoothing, network, pairs.") for line in lines)
 
@@ -215,7 +263,7 @@ def test_numbers_to_predict_have_their_own_scores(monkeypatch):
     found = {"erm": [(scores[0], [])], "mixup-1.0": [(scores[1], [])]}
     header, lines = report.cells(report.table(RECIPE, found))
     assert header == ["", "n", "RMSE", "minus ERM", "MAPE (%)", "MAE", "s/run"]
-    assert lines[1][2:] == ["1.500", "-0.500", "7.00", "0.900", "1.0"]
+    assert lines[1][2:] == ["1.500", "-0.500 open", "7.00", "0.900", "1.0"]
 
 
 def test_classes_and_numbers_in_one_table():
@@ -227,9 +275,9 @@ def test_classes_and_numbers_in_one_table():
     assert header[2:6] == ["error (%)", "error minus baseline", "RMSE", "RMSE minus baseline"]
     assert [line[2:6] for line in lines] == [
         ["10.00", "", "", ""],
-        ["9.00", "-1.00", "", ""],
+        ["9.00", "-1.00 open", "", ""],
         ["", "", "5.000", ""],
-        ["", "", "5.500", "+0.500"],
+        ["", "", "5.500", "+0.500 open"],
     ]
 
 

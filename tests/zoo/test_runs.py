@@ -7,6 +7,7 @@ import pytest
 
 from keras_mixup.cli import main
 from keras_mixup.zoo import atomic, checkpoints, recipes, report, runs
+from keras_mixup.zoo.study import Study
 
 ROW = recipes.get("digits").rows[1]
 SHORT = ["run", "digits", "--row", ROW.name, "--seeds", "1", "--set", "train_size=40"]
@@ -23,13 +24,13 @@ def test_a_run_that_another_process_makes_is_left_to_it(tmp_path, monkeypatch, c
     assert out.endswith(f"[1/1] {ROW.name}, seed 0: left to the process that is making it\nNo run is finished yet.\n")
     assert not runs.is_finished(tmp_path, ROW, 0)
 
-    def write(table, out, **others):
+    def write(study, table, out):
         with pytest.raises(runs.Busy), runs.alone(out):
             pass
         written.append(out)
 
     written = []
-    monkeypatch.setattr(runs.study(recipes.get("digits")), "write", write)
+    monkeypatch.setattr(Study, "write", write)
     assert run(tmp_path, "epochs=1") == 0
     assert runs.is_finished(tmp_path, ROW, 0)
     assert written == [tmp_path]  # by one process at a time

@@ -40,8 +40,8 @@ DRAWS = (
 class Fixed:
     """The one draw for three examples, the other for four."""
 
-    def draw(self, size, seed):
-        return DRAWS[size - 3]
+    def draw(self, batch, seed):
+        return DRAWS[batch.size - 3]
 
 
 def linear(seed=1):
@@ -261,7 +261,7 @@ ERM, MIXUP, GUESSES, ICT = RECIPE.rows
 
 
 def test_the_data_of_a_seed():
-    data = semi_supervised.load(RECIPE, ICT, 0, None, False)
+    data = semi_supervised.SemiSupervised(RECIPE).load(ICT, 0)
     training = data.training
     assert len(training) == len(data.true_labels) == 20 and len(training.unlabelled) == 40
     assert np.bincount(training.labels).tolist() == [2] * 10
@@ -274,15 +274,15 @@ def test_the_data_of_a_seed():
 
 
 def test_other_numbers_of_labels_are_other_data():
-    assert not runs.same_data(ERM, dataclasses.replace(ERM, settings={"labels": 30}))
-    assert runs.same_data(ERM, ICT)
+    assert not semi_supervised.SemiSupervised(RECIPE).same_data(ERM, dataclasses.replace(ERM, settings={"labels": 30}))
+    assert semi_supervised.SemiSupervised(RECIPE).same_data(ERM, ICT)
 
 
 @pytest.mark.parametrize("settings", [{"labels": 70, "unlabelled": 0}, {"labels": 31}])
 def test_there_are_not_more_examples_than_there_are(settings):
     message = r"^`labels` and `unlabelled` should add up to at most 70, .* labels=\d+, unlabelled=\d+\.$"
     with pytest.raises(UserError, match=message):
-        semi_supervised.load(dataclasses.replace(RECIPE, **settings), ERM, 0, None, False)
+        semi_supervised.SemiSupervised(dataclasses.replace(RECIPE, **settings)).load(ERM, 0)
 
 
 def test_settings_that_rows_would_heed_differently_cannot_be_set():
@@ -335,8 +335,8 @@ def stream(row, first=0):
 
     with pytest.MonkeyPatch.context() as context:
         context.setattr(training, "train", train)
-        data = semi_supervised.load(RECIPE, row, 0, None, False)
-        semi_supervised.train(RECIPE, row, 0, data, None, None, None, None)
+        data = semi_supervised.SemiSupervised(RECIPE).load(row, 0)
+        semi_supervised.SemiSupervised(RECIPE).train(row, 0, data, None, None, None, None)
     return seen
 
 
@@ -373,7 +373,7 @@ def small(shape, classes):
 
 def run(row, out, stops=()):
     """The records and the scores of a run that was stopped after those epochs, without times."""
-    data = semi_supervised.load(RECIPE, row, 0, None, False)
+    data = semi_supervised.SemiSupervised(RECIPE).load(row, 0)
 
     def stop_at(epoch):
         def stop(*records):
@@ -388,7 +388,7 @@ def run(row, out, stops=()):
     runs.run(RECIPE, row, 0, data, out, report=lambda *told, **how: None)
     where = runs.folder(out, row, 0)
     found = [*json.loads((where / "history.json").read_text()), json.loads((where / "result.json").read_text())]
-    untold = ("seconds", "examples_per_second", "environment")
+    untold = ("seconds", "wall_seconds", "examples_per_second", "environment")
     return [{key: value for key, value in one.items() if key not in untold} for one in found]
 
 
@@ -404,7 +404,7 @@ def test_the_network_that_is_kept_is_the_one_that_was_tested(tmp_path, monkeypat
     monkeypatch.setattr("keras_mixup.zoo.networks.get", lambda name: small)
     *_, scores = run(ICT, tmp_path)
     network = keras.models.load_model(runs.folder(tmp_path, ICT, 0) / "network.keras")
-    data = semi_supervised.load(RECIPE, ICT, 0, None, False)
+    data = semi_supervised.SemiSupervised(RECIPE).load(ICT, 0)
     logits = network.predict(keras.ops.convert_to_numpy(data.source.features(data.test.features)), verbose=0)
     assert scores["nll"] == pytest.approx(data.source.task.scores(logits, data.test.labels)["nll"], rel=1e-5)
 

@@ -317,7 +317,7 @@ def test_the_recipes_are_those_of_the_papers():
     assert {row.published.tag for row in rows.values()} == {"from memory"}
     assert rows["vgg11-mixup-0.1"].settings == {"network": "vgg11"} and rows["vgg11-mixup-0.1"].method.alpha == 0.1
     rows = {row.name: row for row in recipes.get("speech_mixupe").rows}
-    figures = {name: (row.published.error, row.published.std) for name, row in rows.items()}
+    figures = {name: (row.published.error, row.published.std) for name, row in rows.items() if row.published}
     assert figures["lenet-mixupe"] == (10.02, 0.042) and figures["vgg13-erm"] == (5.77, 0.053)
     assert {row.method.alpha for row in rows.values() if row.method} == {0.2}
     assert {row.method.eta for name, row in rows.items() if name.endswith("mixupe")} == {0.01}

@@ -395,22 +395,22 @@ def test_the_table_has_a_line_for_each_data_set(tmp_path):
         "concrete-erm": finished({"rmse": 6.0, "mae": 5.0, "mape": 12.0}),
         "concrete-c-mixup": finished({"rmse": 5.5, "mae": 4.0, "mape": 11.5}),
     }
-    table = tabular.table(RECIPE, found)
-    tabular.write(table, tmp_path)
+    table = tabular.Tabular(RECIPE).table(found)
+    tabular.Tabular(RECIPE).write(table, tmp_path)
     lines = [line for line in (tmp_path / "table.md").read_text().splitlines() if line and " --- " not in line]
     assert lines[:12] == [
         f"# {RECIPE.title}",
         "## 10 epochs",
         "|  | n | ERM | mixup, alpha 0.2 | mixup, alpha 1.0 | published |",
         "| Arcene, error (%) | 2 | 12.00 ± 2.83 |  |  | 57.6? [1] |",
-        "| Iris, error (%) | 2 | 11.00 ± 1.41 | 10.50 ± 0.71 (-0.50 ± 2.12) | 11.00 ± 4.24 (+0.00 ± 2.83) "
+        "| Iris, error (%) | 2 | 11.00 ± 1.41 | 10.50 ± 0.71 (-0.50 ± 2.12, open) | 11.00 ± 4.24 (+0.00 ± 2.83, open) "
         "| 21.3? / 17.3? [1] |",
         "## 25 epochs",
         "|  | n | ERM | MixupE, alpha 0.2, eta 0.01 | published |",
-        "| Iris, error (%) | 1 | 5.00 | 4.00 (-1.00) | 9.06 ± 7.01 / 7.29 ± 6.95 [2] |",
+        "| Iris, error (%) | 1 | 5.00 | 4.00 (-1.00, open) | 9.06 ± 7.01 / 7.29 ± 6.95 [2] |",
         "## 100 epochs",
         "|  | n | ERM | C-Mixup, alpha 2 | published |",
-        "| Concrete, RMSE | 1 | 6.000 | 5.500 (-0.500) |  |",
+        "| Concrete, RMSE | 1 | 6.000 | 5.500 (-0.500, open) |  |",
         "| Concrete, MAPE (%) | 1 | 12.00 | 11.50 |  |",
     ]
     assert json.loads((tmp_path / "table.json").read_text())["rows"][2]["nll"]["values"] == [0.5, 0.5]
@@ -420,7 +420,7 @@ def test_the_picture_shows_changes_in_percent_of_plain_training(monkeypatch, tmp
     drawn, panel = [], tabular._panel
     monkeypatch.setattr(tabular, "_panel", lambda axes, *rest: (panel(axes, *rest), drawn.append(axes)))
     found = {"iris-erm": errors(10.0, 12.0), "iris-mixup-1.0": errors(8.0, 14.3)}
-    tabular.draw(RECIPE, found, tmp_path)
+    tabular.Tabular(RECIPE).draw(found, tmp_path)
     (axes,) = drawn
     dots = next(line for line in axes.lines if len(line.get_xdata()) == 2 and line.get_linestyle() == "None")
     np.testing.assert_allclose(dots.get_xdata(), [-200 / 11, 230 / 11])

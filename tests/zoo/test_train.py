@@ -17,7 +17,7 @@ from keras_mixup.zoo.train import summary, train
 
 RECIPE = dataclasses.replace(recipes.get("digits"), rows=(), train_size=70, epochs=2)
 ERM, MIXUP = Row("erm", "ERM"), Row("mixup", "mixup", Mixup(alpha=1.0))
-TIMES = ("seconds", "examples_per_second")
+TIMES = ("seconds", "wall_seconds", "examples_per_second")
 
 
 def trained(row, seed, folder, recipe=RECIPE):

@@ -18,7 +18,7 @@ def load(train_size, seed, data_dir=None, broken_images="refuse"):
     """ImageNet: 1.28 million training images, and the 50,000 of the validation set to test on."""
     if data_dir is not None and folders.is_there(data_dir):
         return folders.load(data_dir, train_size, seed, SIZE, SHARE, broken_images)
-    _no_skipping(broken_images)
+    _need("imagenet2012", data_dir, broken_images)
     test = prepared.streamed("imagenet2012", "validation", data_dir, SIZE, SHARE)
     return _training(train_size, data_dir), test
 
@@ -34,7 +34,7 @@ def load_a(train_size, seed, data_dir=None, broken_images="refuse"):
         if broken_images == "skip":
             test = folders.without_broken(*test)
         return training, folders.split(*test, SIZE, SHARE)
-    _no_skipping(broken_images)
+    _need("imagenet2012", data_dir, broken_images)
     return _training(train_size, data_dir), prepared.streamed("imagenet_a", "test", data_dir, SIZE, SHARE)
 
 
@@ -48,7 +48,14 @@ def load_tiny(train_size, seed, data_dir=None, broken_images="refuse"):
     return folders.load(data_dir, train_size, seed, TINY_SIZE, TINY_SHARE, broken_images)
 
 
-def _no_skipping(broken_images):
+def _need(name, data_dir, broken_images):
+    """Refuse what is neither a folder of images nor prepared, and to search what is prepared for broken images."""
+    if not prepared.is_prepared(name, data_dir):
+        raise UserError(
+            "`--data-dir` should be a folder with ImageNet's JPEG files, as train/CLASS/NAME.JPEG and "
+            f"val/CLASS/NAME.JPEG; or where TensorFlow Datasets has prepared {name}, which downloads nothing and needs "
+            f"the archives of image-net.org. Received: --data-dir={data_dir}."
+        )
     if broken_images == "skip":
         raise UserError(
             "`broken_images` should be refuse for what TensorFlow Datasets prepared; a folder of image files can be "
@@ -80,6 +87,30 @@ def _source(load, size, classes, mean, deviation):
 def _look(usual, data_dir):
     """The source with the names of the classes that are at `data_dir`."""
     return dataclasses.replace(usual, classes=folders.classes(data_dir)) if folders.is_there(data_dir) else usual
+
+
+def folder_source(name):
+    """A folder of images of your own, `folder:DIR:SIZE`, with `train/CLASS/` and `val/CLASS/`.
+
+    Raises:
+        UserError: If it is not there, or the size is not a number.
+    """
+    root, _, size = name.removeprefix("folder:").rpartition(":")
+    if not (root and size.isascii() and size.isdigit() and int(size) > 0):
+        raise UserError(f"`dataset` should be folder:DIR:SIZE, such as folder:photos:64. Received: dataset={name}.")
+    if not folders.is_there(root):
+        raise UserError(
+            f"`dataset` should be a folder with the folders train and val, and in each of them a folder of images for "
+            f"each class. Received: dataset={name}."
+        )
+
+    def load(train_size, seed, data_dir=None, broken_images="refuse"):
+        return folders.load(root, train_size, seed, int(size), SHARE, broken_images)
+
+    shape = (int(size), int(size), 3)
+    return Source(
+        shape=shape, classes=folders.classes(root), needs=("numpy", "numpy"), load=load, mean=127.5, deviation=127.5
+    )
 
 
 # 255 times the mean and deviation of ImageNet's pixels that all programs use.

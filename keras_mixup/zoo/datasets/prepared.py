@@ -5,6 +5,7 @@ Nothing is downloaded behind the user's back: a set that is not there is refused
 
 import functools
 import pathlib
+import re
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def loader(name):
 
     def load(train_size, seed, data_dir=None):
         """Draw `train_size` of the training images; the test split is used whole."""
-        train, test = _in_memory(name, data_dir)
+        train, test = (_in_memory(name, data_dir, split=split) for split in ("train", "test"))
         total = len(train)
         if train_size > total:
             raise UserError(f"`train_size` should be at most {total} for {name}. Received: train_size={train_size}.")
@@ -34,17 +35,23 @@ def loader(name):
     return load
 
 
+def test_loader(name):
+    """A function `data_dir -> test` that reads the test split of the set `name` alone."""
+    return functools.partial(_in_memory, name, split="test")
+
+
+def is_prepared(name, data_dir):
+    """Whether a set is prepared on disk."""
+    return _builder(name, data_dir).is_prepared()
+
+
 def prepared(name, data_dir):
     """The builder of a set.
 
     Raises:
         UserError: If it is not prepared on disk.
     """
-    import tensorflow_datasets as tfds
-
-    # Without `data_dir` tfds looks in ~/tensorflow_datasets (or $TFDS_DATA_DIR).
-    where = None if data_dir is None else pathlib.Path(data_dir).expanduser()
-    builder = tfds.builder(name, data_dir=where)
+    builder, where = _builder(name, data_dir), _place(data_dir)
     if not builder.is_prepared():
         argument = f"'{name}'" if where is None else f"'{name}', data_dir='{where}'"
         raise UserError(
@@ -56,16 +63,53 @@ def prepared(name, data_dir):
     return builder
 
 
-@functools.lru_cache(maxsize=1)  # reading takes seconds, and each seed asks for it
-def _in_memory(name, data_dir):
-    """Both splits, whole."""
+def _place(data_dir):
+    # Without `data_dir` tfds looks in ~/tensorflow_datasets (or $TFDS_DATA_DIR).
+    return None if data_dir is None else pathlib.Path(data_dir).expanduser()
+
+
+def _builder(name, data_dir):
     import tensorflow_datasets as tfds
 
-    builder = prepared(name, data_dir)
-    return tuple(
-        Arrays(*tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1, as_supervised=True)))
-        for split in ("train", "test")
-    )
+    try:
+        return tfds.builder(name, data_dir=_place(data_dir))
+    except ImportError:
+        raise
+    except Exception as error:  # it reads what is prepared, by many libraries
+        raise _damaged(name, _place(data_dir), error) from error
+
+
+def _damaged(name, where, error):
+    told = re.sub(r"\{\{.*?\}\}\s*", "", str(error)).splitlines()[0]  # without the names of TensorFlow's nodes
+    return UserError(f"{name} is damaged at {where}; remove it and prepare it again. Received: {told:.200}")
+
+
+@functools.lru_cache(maxsize=2)  # reading takes seconds, and each seed asks for it
+def _in_memory(name, data_dir, split):
+    """A split, whole.
+
+    Raises:
+        UserError: If it is not there or cannot be read.
+    """
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    builder = _with_split(prepared(name, data_dir), split)
+    try:
+        examples = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1, as_supervised=True))
+    except tf.errors.OpError as error:
+        raise _damaged(name, builder.data_dir, error) from error
+    return Arrays(*examples)
+
+
+def _with_split(builder, split):
+    """The builder, if it has that split."""
+    if split not in builder.info.splits:
+        raise UserError(
+            f"{builder.name} should have the split {split}. Received: {', '.join(builder.info.splits) or 'none'}, "
+            f"in {builder.data_dir}."
+        )
+    return builder
 
 
 def streamed(name, split, data_dir, size, share):
@@ -89,7 +133,7 @@ def streamed(name, split, data_dir, size, share):
     """
     import tensorflow_datasets as tfds
 
-    builder = prepared(name, data_dir)
+    builder = _with_split(prepared(name, data_dir), split)
     if builder.info.file_format is not tfds.core.FileFormat.TFRECORD:
         raise UserError(
             f"{name} should be prepared as TFRecord files, the default of TensorFlow Datasets. "
@@ -133,7 +177,15 @@ _CIFAR100 = """
 
 def _source(name, shape, classes, mean, deviation):
     classes = tuple(classes.split())
-    return Source(shape=shape, classes=classes, needs=NEEDS, load=loader(name), mean=mean, deviation=deviation)
+    return Source(
+        shape=shape,
+        classes=classes,
+        needs=NEEDS,
+        load=loader(name),
+        load_test=test_loader(name),
+        mean=mean,
+        deviation=deviation,
+    )
 
 
 SOURCES = {
@@ -153,6 +205,7 @@ SOURCES = {
         ),
         needs=NEEDS,
         load=loader("fashion_mnist"),
+        load_test=test_loader("fashion_mnist"),
         mean=72.94,
         deviation=90.02,
     ),

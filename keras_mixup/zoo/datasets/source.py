@@ -9,6 +9,8 @@ from typing import Any
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.tasks import Classification
 
+SMALL = 64  # five times halved, as by the networks of ImageNet, 2 are left
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Source:
@@ -21,6 +23,7 @@ class Source:
         load: Function `(train_size, seed, data_dir) -> (train, test)`: two splits. The seed alone decides which
             examples are in `train`; with `train_size` 0 it is all of them. It may take `broken_images`, as for
             `Recipe`, where there may be some.
+        load_test: Function `data_dir -> test`, where the test split can be read alone.
         mean: Mean of the pixels, in the units in which they are stored: one number, or one for each channel.
         deviation: Standard deviation of the pixels, likewise.
         task: What the training loop needs to know of the labels: see `keras_mixup.zoo.tasks`.
@@ -35,6 +38,7 @@ class Source:
     classes: tuple[str, ...]
     needs: tuple[str, str]
     load: Callable
+    load_test: Callable | None = None
     mean: float | tuple[float, ...] = 0.0
     deviation: float | tuple[float, ...] = 1.0
     task: Any = Classification()
@@ -56,6 +60,18 @@ class Source:
                 f"Received: broken_images={broken_images}."
             )
         return self.load(train_size, seed, data_dir, broken_images)
+
+    def test(self, name, seed, data_dir, broken_images="refuse"):
+        """The test split. Of some sets it is what training leaves over, and comes with the training split only."""
+        if self.load_test is not None and broken_images == "refuse":
+            return self.load_test(data_dir)
+        return self.splits(name, 0, seed, data_dir, broken_images)[1]
+
+    def small(self):
+        """The same with smaller images, to try out large networks: no side is longer than `SMALL`."""
+        if self.transform is not None or len(self.shape) != 3:
+            return self
+        return dataclasses.replace(self, shape=(*(min(side, SMALL) for side in self.shape[:2]), self.shape[2]))
 
     def fitted(self, training):
         """The source with what its task takes from the training split: see `tasks`."""

@@ -6,14 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_mixup.zoo import datasets, networks, report, runs
+from keras_mixup.zoo import datasets, examples, networks, report
 from keras_mixup.zoo.gan import frechet, pictures, training
 from keras_mixup.zoo.gan.toy import pack, unpack
 from keras_mixup.zoo.recipe import settings
+from keras_mixup.zoo.study import Study
 
-PICTURES = ("samples.png", "curves.png")
-NO_PREVIEW = "gan_images mixes real images with generated ones, which a run makes; see samples.png of its results"
-ONE_DEVICE_ONLY = True
 JUDGED_SAMPLES = 2000
 KEPT_SAMPLES = 32
 COLUMNS = (("distance", "Frechet distance", 2), ("seconds", "s/run", 0))
@@ -35,24 +33,6 @@ class Judge(NamedTuple):
     real_distance: float
 
 
-def packages(recipe, smoke):
-    """The packages that a run needs beside those that every recipe does."""
-    return () if smoke else (datasets.get(recipe.dataset).needs,)
-
-
-def smoke(recipe):
-    """The same recipe cut down to a few steps of every row, on generated data."""
-    return dataclasses.replace(
-        recipe, train_size=100, iterations=10, discriminator_steps=1, batch_size=4, filters=2, seeds=1
-    )
-
-
-def load(recipe, row, seed, data_dir, smoke):
-    """The real images of a seed, and the classifier that will judge."""
-    training = runs.load(recipe, row, seed, data_dir, smoke).training
-    return Data(_scaled(training.features), _judge(recipe.dataset, recipe.train_size, data_dir, smoke))
-
-
 @functools.lru_cache(maxsize=1)
 def _judge(dataset, train_size, data_dir, smoke):
     source, test_size = datasets.get(dataset), 200
@@ -71,35 +51,6 @@ def _judge(dataset, train_size, data_dir, smoke):
 
 def _scaled(pixels):
     return np.asarray(pixels, "float32") / 127.5 - 1.0
-
-
-def steps(recipe, row):
-    """How many records a run makes."""
-    return len(training.looks(recipe.iterations))
-
-
-def train(recipe, row, seed, data, on_record, folder, engine, report):
-    """Train the GAN of a row, judging it now and then, and keep samples in `folder`."""
-    import tensorflow as tf
-
-    judge, last, kept = data.judge, {}, {}
-
-    def look(iteration, gan, losses):
-        training.check_finite(losses, row, seed, iteration, recipe)
-        images = np.concatenate([np.asarray(gan.sample(500, seed=i)) for i in range(JUDGED_SAMPLES // 500)])
-        last["distance"] = frechet.distance(frechet.statistics(judge.extract(images)), judge.real)
-        on_record({"iteration": iteration, **losses, **last})
-        kept.update(real=data.images[:KEPT_SAMPLES], last=images[:KEPT_SAMPLES])
-
-    size = recipe.discriminator_steps * recipe.batch_size
-    dataset = tf.data.Dataset.from_tensor_slices(data.images)
-    # Batches are drawn across the end of an epoch, so none is smaller; each fit goes on with another order.
-    dataset = dataset.shuffle(len(data.images), seed=seed, reshuffle_each_iteration=True).repeat()
-    dataset = dataset.batch(size, drop_remainder=True).prefetch(4)
-    seconds = training.train(recipe, row, seed, dataset, build, look)
-    pack(folder / "samples.npz", kept)
-    itself = {"judge_error": judge.test_error, "real_distance": judge.real_distance}
-    return {**last, **itself, "seconds": seconds}
 
 
 def build(recipe):
@@ -145,99 +96,135 @@ def build(recipe):
     return generator, discriminator, adam(), adam()
 
 
-def progress(recipe, record):
-    """What to show of a record: where it stands, and how good."""
-    return f"iteration {record['iteration']}/{recipe.iterations}", f"distance {record['distance']:.2f}"
+class Images(Study):
+    """GANs of small images."""
 
+    pictures = ("samples.png", "curves.png")
+    no_preview = "gan_images mixes real images with generated ones, which a run makes; see samples.png of its results"
+    one_device_only = True
 
-def summary(result):
-    """What to print of a finished run."""
-    return f"Frechet distance {result['distance']:.2f}, {result['seconds']:.1f} s"
+    def packages(self, smoke=False):
+        needs = (datasets.get(self.recipe.dataset).needs,)
+        return () if smoke else needs
 
+    def small(self):
+        """The same recipe cut down to a few steps of every row, on generated data."""
+        return dataclasses.replace(
+            self.recipe, train_size=100, iterations=10, discriminator_steps=1, batch_size=4, filters=2, seeds=1
+        )
 
-def table(recipe, found, smoke=False):
-    """The statistics of all finished runs, as a dict that JSON can hold."""
-    rows, everything = [], [result for pairs in found.values() for result, _ in pairs]
-    for row in recipe.rows:
-        pairs = found.get(row.name, [])
-        if pairs:
-            results = [result for result, _ in pairs]
-            best = [min(record["distance"] for record in history) for _, history in pairs]
-            rows.append(
-                {
-                    "name": row.name,
-                    "title": row.title,
-                    "method": row.method.get_config(),
-                    "n": len(results),
-                    "seeds": [result["seed"] for result in results],
-                    **{key: report.statistics([r[key] for r in results]) for key, _, _ in COLUMNS},
-                    "best": report.statistics(best),
-                }
-            )
-    return {
-        "recipe": recipe.name,
-        "title": recipe.title,
-        "smoke": smoke,
-        "dataset": recipe.dataset,
-        "settings": settings(recipe),
-        "rows": rows,
-        "judge_error": sorted({result["judge_error"] for result in everything}),
-        "real_distance": sorted({result["real_distance"] for result in everything}),
-        **report.origin(found),
-    }
+    def load(self, row, seed, data_dir=None, smoke=False):
+        """The real images of a seed, and the classifier that will judge."""
+        training = examples.load(self.recipe, row, seed, data_dir, smoke).training
+        return Data(_scaled(training.features), _judge(self.recipe.dataset, self.recipe.train_size, data_dir, smoke))
 
+    def steps(self, row):
+        return len(training.looks(self.recipe.iterations))
 
-def cells(table):
-    """The table as text: the headings, then a list of strings for each row."""
-    header = ["", "n", "Frechet distance", "its lowest", "s/run"]
-    return header, [
-        [
-            row["title"],
-            str(row["n"]),
-            report.spread(row["distance"], 2),
-            report.spread(row["best"], 2),
-            f"{row['seconds']['mean']:.0f}",
+    def train(self, row, seed, data, on_record, folder, engine, report):
+        """Train the GAN of a row, judging it now and then, and keep samples in `folder`."""
+        import tensorflow as tf
+
+        judge, last, kept = data.judge, {}, {}
+
+        def look(iteration, gan, losses):
+            training.check_finite(losses, row, seed, iteration, self.recipe)
+            images = np.concatenate([np.asarray(gan.sample(500, seed=i)) for i in range(JUDGED_SAMPLES // 500)])
+            last["distance"] = frechet.distance(frechet.statistics(judge.extract(images)), judge.real)
+            on_record({"iteration": iteration, **losses, **last})
+            kept.update(real=data.images[:KEPT_SAMPLES], last=images[:KEPT_SAMPLES])
+
+        size = self.recipe.discriminator_steps * self.recipe.batch_size
+        dataset = tf.data.Dataset.from_tensor_slices(data.images)
+        # Batches are drawn across the end of an epoch, so none is smaller; each fit goes on with another order.
+        dataset = dataset.shuffle(len(data.images), seed=seed, reshuffle_each_iteration=True).repeat()
+        dataset = dataset.batch(size, drop_remainder=True).prefetch(4)
+        seconds = training.train(self.recipe, row, seed, dataset, build, look)
+        pack(folder / "samples.npz", kept)
+        itself = {"judge_error": judge.test_error, "real_distance": judge.real_distance}
+        return {**last, **itself, "seconds": seconds}
+
+    def progress(self, row, record):
+        return f"iteration {record['iteration']}/{self.recipe.iterations}", f"distance {record['distance']:.2f}"
+
+    def summary(self, result):
+        return f"Frechet distance {result['distance']:.2f}, {report.clock(result):.1f} s"
+
+    def table(self, found, smoke=False):
+        rows, everything = [], [result for pairs in found.values() for result, _ in pairs]
+        for row in self.recipe.rows:
+            pairs = found.get(row.name, [])
+            if pairs:
+                results = [result for result, _ in pairs]
+                best = [min(record["distance"] for record in history) for _, history in pairs]
+                rows.append(
+                    {
+                        "name": row.name,
+                        "title": row.title,
+                        "parts": row.title.parts,
+                        "method": row.method.get_config(),
+                        "n": len(results),
+                        "seeds": [result["seed"] for result in results],
+                        **{key: report.statistics([r[key] for r in results]) for key, _, _ in COLUMNS},
+                        **report.timed(results),
+                        "best": report.statistics(best),
+                    }
+                )
+        return {
+            "recipe": self.recipe.name,
+            "title": self.recipe.title,
+            "smoke": smoke,
+            "dataset": self.recipe.dataset,
+            "settings": settings(self.recipe),
+            "rows": rows,
+            "judge_error": sorted({result["judge_error"] for result in everything}),
+            "real_distance": sorted({result["real_distance"] for result in everything}),
+            **report.origin(found),
+        }
+
+    def scores(self, table):
+        return {key: (heading, digits) for key, heading, digits in COLUMNS if key != "seconds"}
+
+    def cells(self, table):
+        header = ["", "n", "Frechet distance", "its lowest", "s/run"]
+        return header, [
+            [
+                row["title"],
+                str(row["n"]),
+                report.spread(row["distance"], 2),
+                report.spread(row["best"], 2),
+                f"{report.clock(row)['mean']:.0f}",
+            ]
+            for row in table["rows"]
         ]
-        for row in table["rows"]
-    ]
 
+    def notes(self, table):
+        given = ", ".join(f"{key}={value}" for key, value in table["settings"].items())
 
-def notes(table):
-    """What a reader needs to know to trust the table."""
-    given = ", ".join(f"{key}={value}" for key, value in table["settings"].items())
+        def values(key, digits):
+            return " or ".join(f"{value:.{digits}f}" for value in table[key])
 
-    def values(key, digits):
-        return " or ".join(f"{value:.{digits}f}" for value in table[key])
+        return [
+            f"Data set {table['dataset']}, {given}.",
+            f"Mean ± standard deviation over n seeds of the Frechet distance between {JUDGED_SAMPLES} samples and "
+            "all test images, after the last iteration and at its lowest; lower is better. It is taken in the "
+            f"features of a small classifier trained on the same data (test error {values('judge_error', 1)} %), so "
+            "it is not FID and compares within this table only. As many real images have "
+            f"{values('real_distance', 2)} to the rest.",
+            "Samples: the generator is judged by its samples alone (generator_sees='samples'), in the other mixup "
+            "rows by blends of them with real images.",
+            *report.machines(table),
+        ]
 
-    return [
-        f"Data set {table['dataset']}, {given}.",
-        f"Mean ± standard deviation over n seeds of the Frechet distance between {JUDGED_SAMPLES} samples and all test "
-        "images, after the last iteration and at its lowest; lower is better. It is taken in the features of a small "
-        f"classifier trained on the same data (test error {values('judge_error', 1)} %), so it is not FID and compares "
-        f"within this table only. As many real images have {values('real_distance', 2)} to the rest.",
-        "Samples: the generator is judged by its samples alone (generator_sees='samples'), in the other mixup rows by "
-        "blends of them with real images.",
-        *report.machines(table),
-    ]
-
-
-def draw(recipe, found, out, smoke=False):
-    """Draw samples of the first seed of each row, below real images, and the curves of all."""
-    kept = {}
-    for row in recipe.rows:
-        for result, _ in found.get(row.name, [])[:1]:
-            title = f"{row.title}, seed {result['seed']}: distance {result['distance']:.2f}"
-            arrays = unpack(out / row.name / f"seed{result['seed']}" / "samples.npz")
-            kept.setdefault("real images", arrays["real"])
-            kept[title] = arrays["last"]
-    pictures.grids(recipe, kept, out / "samples.png", smoke)
-    pictures.curves(recipe, found, "distance", "Frechet distance", out / "curves.png", smoke, scale="log")
-    return PICTURES
-
-
-def preview(recipe, row, data, path, smoke=False):
-    """There is none."""
-
-
-write = functools.partial(report.write, cells=cells, notes=notes)
-show = functools.partial(report.show, cells=cells)
+    def draw(self, found, out, smoke=False):
+        """Draw samples of the first seed of each row, below real images, and the curves of all."""
+        kept = {}
+        for row in self.recipe.rows:
+            for result, _ in found.get(row.name, [])[:1]:
+                title = f"{row.title}, seed {result['seed']}: distance {result['distance']:.2f}"
+                arrays = unpack(out / row.name / f"seed{result['seed']}" / "samples.npz")
+                kept.setdefault("real images", arrays["real"])
+                kept[title] = arrays["last"]
+        pictures.grids(self.recipe, kept, out / "samples.png", smoke)
+        pictures.curves(self.recipe, found, "distance", "Frechet distance", out / "curves.png", smoke, scale="log")
+        return self.pictures

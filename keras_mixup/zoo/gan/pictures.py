@@ -49,7 +49,7 @@ def samples(recipe, kept, path, smoke=False):
                         bbox=label,
                     )
             line[0].set_ylabel(
-                row.title.replace(", ", "\n", 1).replace("mixup, alpha", "mixup").replace(", samples", "\nsamples"),
+                "\n".join(row.title.parts),
                 fontsize=7.5,
             )
         for axes, iteration in zip(grid[0], columns, strict=True):
@@ -86,7 +86,7 @@ def curves(recipe, found, key, label, path, smoke=False, scale="linear"):
                     markersize=3.5,
                     markerfacecolor="white",
                     linewidth=1.2,
-                    label=row.title.removeprefix(row.title.split(", ")[0] + ", ") if len(kinds) > 1 else row.title,
+                    label=", ".join(row.title.parts[len(kinds) > 1 :]) or row.title,
                 )
                 if len(values) > 1:
                     axes.fill_between(
@@ -100,7 +100,7 @@ def curves(recipe, found, key, label, path, smoke=False, scale="linear"):
             axes.set_xscale("log")
             axes.set_yscale(scale)
             axes.set_xlabel("iteration")
-            axes.set_title(group[0].title.split(", ")[0] if len(kinds) > 1 else recipe.name)
+            axes.set_title(group[0].title.parts[0] if len(kinds) > 1 else recipe.name)
             if kind == kinds[0]:
                 axes.set_ylabel(label)
                 figure.legend(

@@ -1,9 +1,9 @@
 """What a recipe for GANs is: like `keras_mixup.zoo.recipe.Recipe`, with the settings of a GAN."""
 
 import dataclasses
-from typing import ClassVar
 
-from keras_mixup.zoo.recipe import Row, check, choice, finite, integer
+from keras_mixup.zoo import datasets
+from keras_mixup.zoo.recipe import Row, check, choice, finite, integer, known, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Gan:
         return dataclasses.asdict(self)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ToyRecipe:
     """Points in the plane, and everything that decides the figures.
 
@@ -51,32 +51,20 @@ class ToyRecipe:
     name: str
     title: str
     rows: tuple[Row, ...]
-    iterations: int
-    discriminator_steps: int
-    batch_size: int
-    width: int
-    noise_size: int
-    learning_rate: float
-    generator_loss: str
-    seeds: int
-
-    study: ClassVar = "keras_mixup.zoo.gan.toy"
-    ranges: ClassVar = {
-        "iterations": ("a positive multiple of 10", lambda x: integer(10)(x) and x % 10 == 0),
-        "discriminator_steps": ("a positive integer", integer(1)),
-        "batch_size": ("a positive integer", integer(1)),
-        "width": ("a positive integer", integer(1)),
-        "noise_size": ("a positive integer", integer(1)),
-        "learning_rate": ("a finite number > 0", lambda x: finite(x) and x > 0),
-        "generator_loss": choice(("saturating", "non_saturating")),
-        "seeds": ("a positive integer", integer(1)),
-    }
+    iterations: int = setting("a positive multiple of 10", lambda x: integer(10)(x) and x % 10 == 0)
+    discriminator_steps: int = setting("a positive integer", integer(1))
+    batch_size: int = setting("a positive integer", integer(1))
+    width: int = setting("a positive integer", integer(1))
+    noise_size: int = setting("a positive integer", integer(1))
+    learning_rate: float = setting("a finite number > 0", lambda x: finite(x) and x > 0)
+    generator_loss: str = setting(*choice(("saturating", "non_saturating")))
+    seeds: int = setting("a positive integer", integer(1))
 
     def __post_init__(self):
         check(self)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ImagesRecipe:
     """Small images, and everything that decides the figures.
 
@@ -103,34 +91,19 @@ class ImagesRecipe:
 
     name: str
     title: str
-    dataset: str
+    dataset: str = setting(*known(datasets.NAMES, datasets.is_file), kind="data")
     rows: tuple[Row, ...]
-    train_size: int
-    iterations: int
-    discriminator_steps: int
-    batch_size: int
-    filters: int
-    noise_size: int
-    learning_rate: float
-    momentum: float
-    batch_norm: int
-    generator_loss: str
-    seeds: int
-
-    study: ClassVar = "keras_mixup.zoo.gan.images"
-    ranges: ClassVar = {
-        "train_size": ("an integer >= 100", integer(100)),
-        "iterations": ("a positive multiple of 10", lambda x: integer(10)(x) and x % 10 == 0),
-        "discriminator_steps": ("a positive integer", integer(1)),
-        "batch_size": ("a positive integer", integer(1)),
-        "filters": ("a positive integer", integer(1)),
-        "noise_size": ("a positive integer", integer(1)),
-        "learning_rate": ("a finite number > 0", lambda x: finite(x) and x > 0),
-        "momentum": ("a number in [0, 1)", lambda x: 0 <= x < 1),
-        "batch_norm": choice((0, 1)),
-        "generator_loss": choice(("saturating", "non_saturating")),
-        "seeds": ("a positive integer", integer(1)),
-    }
+    train_size: int = setting("an integer >= 100", integer(100), kind="data")
+    iterations: int = setting("a positive multiple of 10", lambda x: integer(10)(x) and x % 10 == 0)
+    discriminator_steps: int = setting("a positive integer", integer(1))
+    batch_size: int = setting("a positive integer", integer(1))
+    filters: int = setting("a positive integer", integer(1))
+    noise_size: int = setting("a positive integer", integer(1))
+    learning_rate: float = setting("a finite number > 0", lambda x: finite(x) and x > 0)
+    momentum: float = setting("a number in [0, 1)", lambda x: 0 <= x < 1)
+    batch_norm: int = setting(*choice((0, 1)))
+    generator_loss: str = setting(*choice(("saturating", "non_saturating")))
+    seeds: int = setting("a positive integer", integer(1))
 
     def __post_init__(self):
         check(self)

@@ -24,21 +24,48 @@ and, if it is to be followed over training,
 
 import importlib
 
+from keras_mixup.zoo import names
 from keras_mixup.zoo.datasets.splits import Arrays
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.tasks import Classification
 
-NAMES = ("attacks", "between", "calibration", "deformations", "directional", "memorised", "ood", "overlap", "plane")
+NAMES = (
+    "attacks",
+    "between",
+    "calibration",
+    "deformations",
+    "directional",
+    "epochs",
+    "memorised",
+    "ood",
+    "overlap",
+    "plane",
+)
 
 
 def get(name):
-    """The measure of that name."""
-    return importlib.import_module(f"{__name__}.{name}")
+    """The measure of that name: a module as above, or under `module:NAME` an object of your own with the same names.
+
+    Raises:
+        UserError: If there is none.
+    """
+    if name in NAMES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if not names.is_own(name):
+        raise names.unknown("measures", name, NAMES)
+    found = names.own("measures", name)
+    missing = [one for one in ("COLUMNS", "NOTE", "PICTURE", "measure") if not hasattr(found, one)]
+    if missing:
+        raise UserError(
+            f"`measures` should have the names that {__name__} lists. "
+            f"Received: measures={name}, without {', '.join(missing)}."
+        )
+    return found
 
 
-def columns(names=NAMES):
+def columns(chosen=NAMES):
     """The columns of some measures, or of all, in order: a dict from scores to headings and digits."""
-    return {key: column for name in names for key, column in get(name).COLUMNS.items()}
+    return {key: column for name in chosen for key, column in get(name).COLUMNS.items()}
 
 
 def take(network, recipe, seed, data, folder):

@@ -1,12 +1,14 @@
 """How a network bears test images that are turned, sheared and scaled, which it was not trained on (MixupE, table 8).
 
-    out(p) = in(center + M (p - center)),    p = (x, y)
+    out(p) = in(center + M (p - center)),    p = (row, column), the nearest pixel
 
     turned by t:   M = [[cos t, -sin t], [sin t, cos t]]
     sheared by t:  M = [[1, -sin t], [0, cos t]]
     zoom z:        M = z I
 
-Angles are drawn for each image. Zoom below 1 shows the middle of the image, above 1 all of it, smaller.
+As in the public program the center is half the height and width plus 0.5, a pixel beyond the middle, and what would
+come from outside is 0 after standardising. Angles are drawn for each image. Zoom below 1 shows the middle of the image,
+above 1 all of it, smaller.
 """
 
 import keras
@@ -50,8 +52,8 @@ DEFORMATIONS = {
 COLUMNS = {key: (f"{label} (%)", 1) for key, (label, *_) in DEFORMATIONS.items()}
 NOTE = (
     "Turned, sheared, zoom: error on the test images after each was turned or sheared by an angle drawn uniformly up "
-    "to that one, either way, or scaled so that it shows that share of its height and width. Pixels are read off "
-    "linearly; around the image is the mean of the training pixels. All rows see the same images."
+    "to that one, either way, or scaled so that it shows that share of its height and width. Of each pixel the nearest "
+    "is read off; around the image is the mean of the training pixels. All rows see the same images."
 )
 PICTURE = "deformations.png"
 
@@ -79,7 +81,7 @@ def measure(network, recipe, seed, data, folder):
 
 
 def deform(images, matrices):
-    """Deform images about their centers.
+    """Deform images about their centers, as the public program has them.
 
     Args:
         images: What the network takes, `(batch, height, width, channels)`.
@@ -89,12 +91,16 @@ def deform(images, matrices):
         An array of the same shape, 0 where a pixel would come from outside: the mean, as images are standardised.
     """
     height, width = images.shape[1:3]
-    center = np.array([(width - 1) / 2, (height - 1) / 2])
+    center = np.array([width / 2 + 0.5, height / 2 + 0.5])
+    matrices = matrices[:, ::-1, ::-1]  # Keras counts (x, y)
     offsets = center - matrices @ center
     rows = np.concatenate([matrices, offsets[:, :, None]], axis=2).reshape(-1, 6)
     transforms = np.concatenate([rows, np.zeros((len(rows), 2))], axis=1).astype("float32")
     deformed = keras.ops.image.affine_transform(
-        keras.ops.convert_to_tensor(images), keras.ops.convert_to_tensor(transforms), data_format="channels_last"
+        keras.ops.convert_to_tensor(images),
+        keras.ops.convert_to_tensor(transforms),
+        interpolation="nearest",
+        data_format="channels_last",
     )
     return keras.ops.convert_to_numpy(deformed)
 

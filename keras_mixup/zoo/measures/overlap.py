@@ -58,7 +58,7 @@ def _lines(rows, found):
     """Points `(overlap, mean NLL, deviation)` by method: the last part of the rows' titles."""
     lines = {}
     for row in rows:
-        results, method = [result for result, _ in found[row.name]], row.title.split(", ")[-1]
+        results, method = [result for result, _ in found[row.name]], row.title.parts[-1]
         kinds = {method: "nll"}
         if row.method is None and "nll_t" in results[0]:
             kinds[f"{method} at T"] = "nll_t"

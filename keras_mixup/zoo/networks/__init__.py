@@ -6,6 +6,9 @@ Shapes are those of one example. What other settings a network has is in its fam
 import functools
 import importlib
 
+from keras_mixup.zoo import names
+from keras_mixup.zoo.errors import UserError
+
 # Of each: its file and function, and the settings that make it this member of its family.
 _NETWORKS = {
     "gin": ("gin.gin", {}),
@@ -43,9 +46,22 @@ NAMES = tuple(_NETWORKS)
 def get(name):
     """The function that builds that network. Only the file of its family is imported.
 
+    Args:
+        name: One of `NAMES`, or `module:NAME`, a function of your own.
+
     Raises:
-        KeyError: If there is none. Recipes name their networks, users do not; so this is a bug in a recipe.
+        UserError: If there is none.
     """
+    if name not in _NETWORKS:
+        if not names.is_own(name):
+            raise names.unknown("network", name, NAMES)
+        build = names.own("network", name)
+        if not callable(build):
+            raise UserError(
+                "`network` should be a function `(shape, classes) -> keras.Model`. "
+                f"Received: network={name}, a {type(build).__name__}."
+            )
+        return build
     path, settings = _NETWORKS[name]
     module, function = path.split(".")
     build = getattr(importlib.import_module(f"{__name__}.{module}"), function)

@@ -25,9 +25,7 @@ RECIPE = Recipe(
     network="preact_resnet18",
     rows=(
         *mixup_rows("preact18", "preact_resnet18", (25.6, "from memory"), (21.1, "from memory")),
-        *mixup_rows(
-            "wrn28", "wide_resnet28_10", (19.4, "from memory"), (17.5, "from memory"), milestones=(60, 120, 180)
-        ),
+        *mixup_rows("wrn28", "wide_resnet28_10", (19.4, "from memory"), (17.5, "from memory"), **papers.WRN),
         *mixup_rows("densenet190", "densenet_bc190", (19.0, "from memory"), (16.8, "transcribed")),
         *mixupe_rows(
             "preact50",

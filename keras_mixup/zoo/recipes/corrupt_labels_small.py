@@ -4,7 +4,7 @@ Test error after the last epoch, and error in training on the wrong labels, in p
 
                          20 %             50 %             80 %
     ERM                  23.4 /  0.0      44.3 /  0.0      72.9 /  0.0
-    dropout              17.5 / 77.2      22.4 / 87.6      41.9 / 80.4
+    dropout              17.5 / 77.2      22.4 / 87.6      41.9 / 80.3
     mixup                20.8 / 16.4      39.2 / 14.9      69.1 / 11.4
     mixup and dropout    16.6 / 90.6      22.1 / 90.2      40.0 / 82.0
 
