@@ -5,19 +5,28 @@ with whom and by how much; targets, sample weights and further features must the
 """
 
 import dataclasses
-from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
+from keras_mixup.read_back import (
+    BLENDED,
+    CUT,
+    UNEXPLAINED,
+    UNMIXED,
+    Pair,
+    cut_alike,
+    distance,
+    fills,
+    not_finite,
+    read,
+    tolerance,
+    weights_along,
+)
 from keras_mixup.roles import BOXES, FEATURES, MASK, PADDING, PASS, TARGETS, decide, name_of
 
-# Distance from a number to the next one, relative to it. Whole numbers are told by `Leaf.step`.
+# Distance from a number to the next one, relative to it. Whole numbers are told by `Pair.step`.
 SPACING = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
-# How many float64 numbers to hold at a time.
-AT_A_TIME = 2**18
-# What a row was found to be.
-UNEXPLAINED, UNMIXED, BLENDED, CUT = range(4)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -109,7 +118,7 @@ def check_mixed(before, after):
         problems += [complaint] if complaint else []
         followers += [follower] if follower else []
     x = _flat(x)
-    found = _read(x, [leaf for leaf in followers if leaf.before.shape[1] < 2**15])
+    found = read(x, [leaf for leaf in followers if leaf.before.shape[1] < 2**15])
     about_x, notes_on_x = _judge_features(x, found)
     for leaf in followers:
         more_problems, more_notes = _judge_follower(leaf, x, found)
@@ -118,19 +127,6 @@ def check_mixed(before, after):
 
 
 # --- The batch as pairs of NumPy arrays ---
-
-
-class _Leaf(NamedTuple):
-    """One tensor, before and after the mix; flat `(batch, numbers)` once it is compared."""
-
-    name: str
-    role: str
-    before: Any
-    after: Any
-    spacing: float  # relative distance of neighbouring numbers in `after`
-    shape: tuple = ()  # of one example
-    step: float = 0.0  # 1 if `after` was brought to whole numbers, rounded or cut off
-    ids: bool = False  # whole numbers before, numbers of the same shape after
 
 
 def _leaves(before, after):
@@ -150,7 +146,7 @@ def _leaves(before, after):
             notes.append(f"`{leaf.name}` is a padding mask, which is not checked.")
         elif leaf.role != PASS:
             (old, _), (new, dtype) = _numpy(leaf.tensor, leaf.name), _numpy(new, leaf.name)
-            leaves.append(_Leaf(leaf.name, leaf.role, old, new, SPACING.get(dtype, 2.0**-23)))
+            leaves.append(Pair(leaf.name, leaf.role, old, new, SPACING.get(dtype, 2.0**-23)))
     sizes = {
         f"`{leaf.name}` {when}": len(array)
         for leaf in leaves
@@ -219,227 +215,6 @@ def _flat(leaf):
     return leaf._replace(before=old, after=new, shape=leaf.before.shape[1:], step=1.0 if whole else 0.0)
 
 
-def _chunks(length, width):
-    """Slices of a range, so that slice times width stays small."""
-    size = max(1, AT_A_TIME // max(1, width))
-    return [slice(start, min(start + size, length)) for start in range(0, length, size)]
-
-
-# --- Weight and partner of each row, from the features ---
-
-
-class _Found(NamedTuple):
-    """What the features say of each row."""
-
-    kind: Any
-    weight: Any
-    partner: Any
-    slack: Any  # how far the weight may be off
-    regions: dict  # row of an image cut and pasted: 1 where the pixel must be its own, 2 the partner's, 0 if either
-    bias: float  # mean of what came out minus what should have, if in whole numbers
-    sick: Any  # rows with NaN or infinity
-
-
-def _read(x, followers):
-    """Find every row's weight and partner in the features; `followers` decide between equally good ones."""
-    sick_before, sick_after = (_sick(array) for array in (x.before, x.after))
-    if sick_before.any() or sick_after.any():
-        x = x._replace(
-            before=np.where(sick_before[:, None], 0, x.before), after=np.where(sick_after[:, None], 0, x.after)
-        )
-    size, width = x.before.shape
-    square, toward, change, moved, peak, power = _products(x)
-
-    # Least squares along the line from row i to row j: 1 - weight, and what is left over.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(square > 0, toward / square, 0.0)
-        left_over = np.maximum(change[:, None] - share * toward, 0.0)
-        error = 2 * x.spacing * (np.sqrt(power)[:, None] + np.sqrt(power)) + x.step * width**0.5
-        worst = 2 * x.spacing * (peak[:, None] + peak) + x.step
-        slack = np.where(square > 0, worst * np.sqrt(width / square), 0.0)
-    twins = square == 0
-    fits = (left_over <= error**2 + 1e-11 * change[:, None]) & ~twins & ~sick_before
-    inside = fits & (share >= -slack) & (share <= 1 + slack)
-    fits = np.where(inside.any(1, keepdims=True), inside, fits)
-
-    kind = np.full(size, UNEXPLAINED)
-    weight, partner, margin = np.full(size, np.nan), np.full(size, -1), np.zeros(size)
-    regions = {}
-
-    def settle(i, what, partners, weights, margins):
-        # The first of several readings that the followers agree with; else the first.
-        best = int(np.argmax(_agreed(followers, i, partners, weights, margins))) if len(partners) > 1 else 0
-        kind[i], partner[i], weight[i], margin[i] = what, partners[best], weights[best], margins[best]
-
-    def settle_as_cut(i, only_if_agreed=False):
-        readings = _pasted(x, i, np.flatnonzero(~sick_before & (np.arange(size) != i)))
-        if readings:
-            partners, codes, weights, margins = map(np.array, zip(*readings, strict=True))
-            if not only_if_agreed or _agreed(followers, i, partners, weights, margins).any():
-                settle(i, CUT, partners, weights, margins)
-                regions[i] = codes[list(partners).index(partner[i])]
-
-    unmixed = moved <= (0 if x.step else x.spacing * peak)
-    nearest = np.where(twins, 0.0, slack).max(1)
-    for i in np.flatnonzero(unmixed):
-        # It may have been mixed with a row just like it, by any weight.
-        same = np.flatnonzero(twins[i] & (np.arange(size) != i))
-        first = np.array([nearest[i]])
-        partners, margins = np.append(i, same), np.append(first, np.full(len(same), 0.5))
-        settle(i, UNMIXED, partners, np.where(partners == i, 1.0, 0.5), margins)
-        if partner[i] != i:
-            kind[i] = BLENDED
-    blended = np.flatnonzero(~unmixed & fits.any(1))
-    for i in blended:
-        js = np.flatnonzero(fits[i])
-        js = js[np.argsort(left_over[i, js], kind="stable")][: max(64, AT_A_TIME // width)]
-        if len(js) > 1:
-            near = _distance(x, np.full(len(js), i), js, 1 - share[i, js]) <= 1.5 * worst[i, js]
-            js = js[near] if near.any() else js
-        settle(i, BLENDED, js, 1 - share[i, js], slack[i, js])
-    wrong = blended[_distance(x, blended, partner[blended], weight[blended]) > 1.5 * worst[blended, partner[blended]]]
-    kind[wrong] = UNEXPLAINED
-
-    if len(x.shape) >= 2:
-        for i in np.flatnonzero((kind == UNEXPLAINED) & ~sick_after):
-            settle_as_cut(i)
-        # Where others are cut and pasted, a row that looks untouched or replaced may have an invisible border.
-        for i in np.flatnonzero((kind == UNMIXED) | (kind == BLENDED)):
-            if regions and not _agreed(followers, i, *(each[[i]] for each in (partner, weight, margin))).all():
-                settle_as_cut(i, only_if_agreed=True)
-
-    # What is left may have been computed in a lower precision than it is stored in.
-    for i in np.flatnonzero(kind == UNEXPLAINED):
-        j = np.argmin(np.where(twins[i] | sick_before, np.inf, left_over[i]))
-        if left_over[i, j] <= min(0.01**2 * square[i, j], 0.05**2 * change[i]) and -0.01 <= share[i, j] <= 1.01:
-            loose = 2 * np.sqrt(left_over[i, j] / square[i, j])
-            settle(i, BLENDED, np.array([j]), np.array([1 - share[i, j]]), np.array([loose]))
-
-    sick = sick_before | sick_after
-    kind[sick] = UNEXPLAINED
-    weight[kind == UNEXPLAINED], partner[kind == UNEXPLAINED] = np.nan, -1
-    bias = _bias(x, np.flatnonzero(kind == BLENDED), partner, weight) if x.step else 0.0
-    if x.step and bias > -0.25:
-        margin[kind == BLENDED] /= 2  # rounded, not cut off: half the error
-    return _Found(kind, weight, partner, margin, regions, bias, sick)
-
-
-def _sick(array):
-    if array.dtype.kind != "f":
-        return np.zeros(len(array), bool)
-    return np.concatenate([~np.isfinite(array[rows]).all(1) for rows in _chunks(len(array), array.shape[1])])
-
-
-def _products(x):
-    """Squared distances between rows, and every row's change: its length and its products with those differences."""
-    size, width = x.before.shape
-    gram, cross = np.zeros((size, size)), np.zeros((size, size))
-    change, moved, peak, power = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
-    for columns in _chunks(width, size):
-        old = x.before[:, columns].astype("float64")
-        step = x.after[:, columns] - old
-        moved = np.maximum(moved, np.abs(step).max(1))
-        peak = np.maximum(peak, np.abs(old).max(1))
-        change += np.einsum("ij,ij->i", step, step)
-        power += np.einsum("ij,ij->i", old, old)
-        old -= old.mean(0)  # a mix is the same wherever zero is, and smaller numbers cancel less
-        gram += old @ old.T
-        cross += step @ old.T
-    length = np.diag(gram)
-    square = length[:, None] + length - 2 * gram
-    square[square <= 1e-12 * (length[:, None] + length)] = 0.0
-    return square, cross - np.diag(cross)[:, None], change, moved, peak, power
-
-
-def _distance(leaf, rows, partner, weight):
-    """The largest error in each of these rows if they were mixed with these partners by these weights."""
-    largest = np.zeros(len(rows))
-    for part in _chunks(len(rows), leaf.before.shape[1]):
-        w = weight[part, None]
-        error = leaf.after[rows[part]] - (w * leaf.before[rows[part]] + (1 - w) * leaf.before[partner[part]])
-        largest[part] = np.abs(error).max(1, initial=0.0)
-    return largest
-
-
-def _allowed(leaf, rows, partner, slack):
-    """The error in each of these rows that numbers of this kind and the slack of the weights account for."""
-    low, high = leaf.before.min(initial=0), leaf.before.max(initial=0)
-    span = np.zeros(len(rows))
-    for part in _chunks(len(rows), leaf.before.shape[1]):
-        gap = leaf.before[rows[part]] - leaf.before[partner[part]].astype("float64")
-        span[part] = np.abs(gap).max(1, initial=0.0)
-    span = np.where(rows == partner, float(high) - float(low), span)  # its partner may be anyone
-    return (slack + 1e-6) * span + 4 * leaf.spacing * max(abs(float(low)), abs(float(high))) + leaf.step
-
-
-def _agreed(followers, row, partners, weights, margins):
-    """Which of several readings of a row all followers agree with."""
-    rows, agreed = np.full(len(partners), row), np.ones(len(partners), bool)
-    for leaf in followers:
-        agreed &= _distance(leaf, rows, partners, weights) <= _allowed(leaf, rows, partners, margins)
-    return agreed
-
-
-def _pasted(x, i, others):
-    """All readings of row i as an image with a region pasted from another: `(partner, region, weight, slack)` each."""
-    new, own = x.after[i].astype("float64"), x.before[i]
-    near = 0.0 if x.after.dtype.kind in "iu" else 2 * x.spacing * np.abs(new)
-    changed = np.flatnonzero(np.abs(new - own) > near)
-    near = np.broadcast_to(near, new.shape)
-    sample = changed[np.linspace(0, len(changed) - 1, min(len(changed), 256)).astype(int)]
-    # A few numbers rule out nearly everybody.
-    others = others[(np.abs(new[sample] - x.before[np.ix_(others, sample)]) <= near[sample]).all(1)]
-    others = [j for j in others if (np.abs(new[changed] - x.before[j, changed]) <= near[changed]).all()]
-    readings = []
-    for j in others:
-        replaced, kept = np.zeros(len(new), bool), np.abs(new - x.before[j]) > near
-        replaced[changed] = True
-        region = _region(kept.reshape(x.shape), replaced.reshape(x.shape))
-        least, most = _share_kept(region)
-        readings.append((j, region, (least + most) / 2, (most - least) / 2))
-    return readings
-
-
-def _region(kept, replaced):
-    """For each pixel 1 if it must be the image's own, 2 if the partner's, 0 if both agree; channels are of one mind."""
-    for axis in (-1, 0):
-        if kept.ndim > 2 and not (kept.any(axis) & replaced.any(axis)).any():
-            return kept.any(axis) + 2 * replaced.any(axis)
-    return kept + 2 * replaced
-
-
-def _share_kept(region):
-    """The least and the largest share of pixels that can be the image's own."""
-    least, most = np.mean(region == 1), 1 - np.mean(region == 2)
-    if most == 1.0:
-        return least, most
-    box = [slice(line.min(), line.max() + 1) for line in np.nonzero(region == 2)]
-    if (region[tuple(box)] != 1).all():
-        # A box: all of the smallest one is pasted, and it ends where a side runs into a pixel of the image's own.
-        sides = []
-        for axis, side in enumerate(box):
-            across = tuple(slice(None) if other == axis else span for other, span in enumerate(box))
-            stop = (region[across] == 1).any(tuple(other for other in range(region.ndim) if other != axis))
-            before, after = np.flatnonzero(stop[: side.start]), np.flatnonzero(stop[side.stop :])
-            low = before[-1] + 1 if len(before) else 0
-            sides.append((side.stop + after[0] if len(after) else region.shape[axis]) - low)
-        most = 1 - np.prod([side.stop - side.start for side in box]) / region.size
-        least = max(least, 1 - np.prod(sides) / region.size)
-    return least, most
-
-
-def _bias(x, rows, partner, weight):
-    """The mean error over numbers that the mix changes."""
-    total, count = 0.0, 0
-    for part in _chunks(len(rows), x.before.shape[1]):
-        i = rows[part]
-        w, own, other = weight[i, None], x.before[i], x.before[partner[i]]
-        mixed = own != other
-        total += (x.after[i] - (w * own + (1 - w) * other))[mixed].sum()
-        count += mixed.sum()
-    return total / max(count, 1)
-
-
 # --- Findings, as sentences ---
 
 
@@ -455,10 +230,10 @@ def _judge_features(x, found):
     w, slack = found.weight[mixed], found.slack[mixed]
     explained = ~np.isnan(found.weight)
 
-    sick = _sick(x.after)
+    sick = not_finite(x.after)
     if sick.any():
         problems.append(
-            f"{name} holds NaN or infinity in {_rows(sick, size)} ({np.sum(_sick(x.before))} before the mix)."
+            f"{name} holds NaN or infinity in {_rows(sick, size)} ({np.sum(not_finite(x.before))} before the mix)."
         )
     lost = ~explained & ~found.sick
     if lost.any():
@@ -525,7 +300,7 @@ def _judge_follower(leaf, x, found):
     """Problems and notes on a tensor that should have been mixed as the features were."""
     problems, notes = [], []
     name, other, size = f"`{leaf.name}`", f"`{x.name}`", len(found.kind)
-    sick_before, sick_after = _sick(leaf.before), _sick(leaf.after)
+    sick_before, sick_after = not_finite(leaf.before), not_finite(leaf.after)
     if sick_after.any():
         problems.append(
             f"{name} holds NaN or infinity in {_rows(sick_after, size)} ({sick_before.sum()} before the mix)."
@@ -533,8 +308,8 @@ def _judge_follower(leaf, x, found):
     healthy = (found.kind != UNEXPLAINED) & ~sick_before & ~sick_after
     healthy[healthy] = ~sick_before[found.partner[healthy]]
 
-    spatial = [i for i in found.regions if healthy[i] and _fills(leaf, found.regions[i]) is not None]
-    misplaced = [i for i in spatial if not _cut_alike(leaf, i, found)]
+    spatial = [i for i in found.regions if healthy[i] and fills(leaf, found.regions[i]) is not None]
+    misplaced = [i for i in spatial if not cut_alike(leaf, i, found)]
     if misplaced:
         problems.append(f"{name} is not cut along the region of {other} in {_rows(len(misplaced), size)}.")
     healthy[spatial] = False
@@ -560,13 +335,13 @@ def _judge_follower(leaf, x, found):
         )
 
     rows = np.flatnonzero(healthy & ~lost)
-    allowed = _allowed(leaf, rows, found.partner[rows], found.slack[rows])
-    bad = _distance(leaf, rows, found.partner[rows], found.weight[rows]) > allowed
+    allowed = tolerance(leaf, rows, found.partner[rows], found.slack[rows])
+    bad = distance(leaf, rows, found.partner[rows], found.weight[rows]) > allowed
     if bad.any():
         problems.append(_diagnose(leaf, x, found, rows[~bad], rows[bad]))
     elif len(rows) and not lost.any():
-        gap = _distance(leaf, rows, rows, found.weight[rows]) > 2 * allowed
-        told = _distance(leaf._replace(after=leaf.before), rows, found.partner[rows], found.weight[rows]) > 2 * allowed
+        gap = distance(leaf, rows, rows, found.weight[rows]) > 2 * allowed
+        told = distance(leaf._replace(after=leaf.before), rows, found.partner[rows], found.weight[rows]) > 2 * allowed
         if not (gap | told).any() and np.any(found.kind[rows] != UNMIXED):
             notes.append(f"{name} is the same in all pairs, so it could not be checked.")
     return problems, notes
@@ -580,21 +355,21 @@ def _diagnose(leaf, x, found, good, bad):
     count = _rows(len(bad), size)
     if (found.kind[bad] != UNMIXED).any():  # rows that look untouched have a partner, but nobody knows which
         bad = bad[found.kind[bad] != UNMIXED]
-    allowed = _allowed(leaf, bad, bad, found.slack[bad])
+    allowed = tolerance(leaf, bad, bad, found.slack[bad])
     weight, partner = found.weight[bad], found.partner[bad]
-    target, stray = _weights_along(leaf, bad, partner)
+    target, stray = weights_along(leaf, bad, partner)
     same_partner = (stray <= allowed) & (target >= -1e-3) & (target <= 1 + 1e-3)
     other_partner, other_pair = np.zeros(len(bad), bool), np.zeros(len(bad), bool)
     everyone = np.arange(size)
     for n, i in enumerate(bad):
         row = np.full(size, i)
-        other_partner[n] = (_distance(leaf, row, everyone, np.full(size, weight[n])) <= allowed[n]).any()
-        along, off = _weights_along(leaf, row, everyone)
+        other_partner[n] = (distance(leaf, row, everyone, np.full(size, weight[n])) <= allowed[n]).any()
+        along, off = weights_along(leaf, row, everyone)
         other_pair[n] = ((off <= allowed[n]) & (along >= -1e-3) & (along <= 1 + 1e-3)).any()
 
     gap = np.abs(target - weight)[same_partner]
-    swapped = _distance(leaf, bad, partner, 1 - weight) <= allowed
-    informed = good[_allowed(leaf, good, found.partner[good], np.ones(len(good))) > 0.01]
+    swapped = distance(leaf, bad, partner, 1 - weight) <= allowed
+    informed = good[tolerance(leaf, good, found.partner[good], np.ones(len(good))) > 0.01]
     informed = informed[(found.kind[informed] != UNMIXED) & (np.abs(found.weight[informed] - 0.5) > 0.01)]
     swap = f"{name} is weighted by the partner's weight, 1 - w, in {count}: original and partner are swapped."
     if len(informed) and (found.weight[np.isfinite(found.weight)] >= 0.5 - found.slack.max()).all():
@@ -607,7 +382,7 @@ def _diagnose(leaf, x, found, good, bad):
     explanations = [
         (found.kind[bad] == UNMIXED, f"{name} is mixed in {count} in which {other} comes out as it went in."),
         (
-            _distance(leaf, bad, bad, weight) <= allowed,
+            distance(leaf, bad, bad, weight) <= allowed,
             f"{name} was not mixed: it is as before in {count} in which {other} is mixed.",
         ),
         (swapped, swap),
@@ -624,32 +399,6 @@ def _diagnose(leaf, x, found, good, bad):
     if covers[best] < 0.8 * len(bad):
         best = -1
     return explanations[best][1]
-
-
-def _weights_along(leaf, rows, partner):
-    """The weights that explain each row best with that partner, and the largest error left."""
-    own, other, new = leaf.before[rows], leaf.before[partner], leaf.after[rows]
-    line = own - other
-    length = np.einsum("ij,ij->i", line, line)
-    along = np.einsum("ij,ij->i", new - other, line) / np.where(length > 0, length, 1.0)
-    return np.where(length > 0, along, 1.0), _distance(leaf, rows, partner, along)
-
-
-def _fills(leaf, region):
-    """The region in the shape of one example of this tensor, or None if it is not an image of that size."""
-    shape, extra = leaf.shape, len(leaf.shape) - region.ndim
-    if extra >= 0 and shape[: region.ndim] == region.shape:
-        return np.broadcast_to(region.reshape(region.shape + (1,) * extra), shape).reshape(-1)
-    if extra >= 0 and shape[extra:] == region.shape:
-        return np.broadcast_to(region, shape).reshape(-1)
-    return None
-
-
-def _cut_alike(leaf, i, found):
-    region = _fills(leaf, found.regions[i])
-    near = 2 * leaf.spacing * np.abs(leaf.after[i])
-    own, pasted = (np.abs(leaf.after[i] - leaf.before[j].astype("float64")) <= near for j in (i, found.partner[i]))
-    return bool(np.where(region == 1, own, np.where(region == 2, pasted, own | pasted)).all())
 
 
 def _most(values):

@@ -18,7 +18,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [
     {"ops", "schedules", "gradients", "calibration", "roles", "random_states"},
     {"weights", "pairing", "regions", "checks", "forms", "boxes", "workers"},
-    {"mixing"},
+    {"mixing", "read_back"},
     {"batch"},
     {"methods"},
     {"layers", "pipeline", "losses", "metrics", "hidden", "manifold", "mixupe"},
