@@ -21,12 +21,13 @@ COMPARED = (
     ("speech_test_clips", "Speech Commands, test clips", "error", "erm", "mixup-0.1"),
     ("corrupt_labels_small", "Fashion-MNIST, half of the labels wrong", "last_error", "50-erm", "50-mixup"),
     ("corrupt_labels_small", "", "last_error", "50-dropout", "50-both"),
+    ("digits_attacked", "300 digits, attacked", "white_fgsm", "erm", "mixup-0.2"),
+    ("digits_attacked", "", "black_fgsm", "erm", "mixup-0.2"),
+    ("digits_attacked", "", "black_ifgsm", "erm", "mixup-0.2"),
     ("adversarial_small", "CIFAR-10, attacked", "white_fgsm", "erm", "mixup"),
     ("adversarial_small", "", "black_fgsm", "erm", "mixup"),
     ("calibration_small", "Fashion-MNIST, 5,000 images", "oe", "erm", "mixup-1.0"),
     ("calibration_small", "", "ece", "erm", "mixup-1.0"),
-    ("deformations_small", "CIFAR-10, deformed", "turned_40", "erm", "mixup-1"),
-    ("deformations_small", "", "zoom_80", "erm", "mixup-1"),
     ("between", "CIFAR-10, between test images", "miss", "erm", "mixup"),
     ("between", "", "gradient", "erm", "mixup"),
     ("overlap", "Gaussians that overlap by 19 %", "nll", "gaussians-0.1-erm", "gaussians-0.1-mixup"),
@@ -38,7 +39,7 @@ COMPARED = (
 
 def table():
     """The table as Markdown."""
-    header = ("results", "score", "without", "", "with", "", "difference", "n")
+    header = ("results", "score", "without", "", "with", "", "difference, 95 % interval", "n")
     lines = [header, ("---", "---", "---", "---:", "---", "---:", "---:", "---:")]
     for name, title, score, *pair in COMPARED:
         folder = f"keras_mixup/zoo/results/{name}"
@@ -58,7 +59,7 @@ def table():
                 _spread(values[0], digits),
                 names[1],
                 _spread(values[1], digits),
-                _spread(values[1] - values[0], digits, "+"),
+                _known(report.difference(values[1] - values[0]), digits),
                 str(without["n"]),
             )
         )
@@ -68,6 +69,14 @@ def table():
 def _spread(values, digits, sign=""):
     deviation = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
     return f"{np.mean(values):{sign}.{digits}f}{deviation}"
+
+
+def _known(found, digits):
+    """A difference with its interval; bold where that does not hold 0."""
+    ends = [f"{end:+.{digits}f}" for end in found["interval"]]
+    low, high = found["interval"]
+    mean = f"{found['mean']:+.{digits}f}"
+    return f"{f'**{mean}**' if low > 0 or high < 0 else mean} [{', '.join(ends)}]"
 
 
 def written(text):
