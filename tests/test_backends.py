@@ -13,6 +13,7 @@ TESTS = pathlib.Path(__file__).parent
 NEUTRAL = [
     *["weights", "pairing", "mixing", "methods", "cutting", "family", "manifold", "mixupe", "matrix", "reports"],
     *[
+        "regions",
         "contract",
         "layer",
         "pipeline",
