@@ -9,6 +9,7 @@ A method of one's own is a subclass of `Method` with a dataclass decorator and o
 """
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -96,6 +97,8 @@ class Method:
         super().__init_subclass__(**kwargs)
         if "__repr__" not in vars(cls):  # that of a dataclass would begin with `per`
             cls.__repr__ = Method.__repr__
+        if "draw" in vars(cls):
+            cls.draw = _of_a_batch(cls.draw)
         # Saved models name a class by its package and its own name.
         keras.saving.register_keras_serializable(package=cls.__module__.partition(".")[0])(cls)
 
@@ -178,6 +181,22 @@ class Method:
         probability = self.probability.read(ops) if isinstance(self.probability, Adjustable) else self.probability
         coin = ops.uniform((self.count(batch),), seed) < probability
         return ops.where(ops.reshape(coin, (-1,) + (1,) * (len(values.shape) - 1)), values, otherwise)
+
+
+def _of_a_batch(draw):
+    """A method's `draw` that says in words that it takes a `Batch`; once, it took the size."""
+
+    @functools.wraps(draw)
+    def checked(self, batch=None, *args, **kwargs):
+        if not isinstance(batch, Batch):
+            received = ", ".join([repr(batch)] * (batch is not None) + [f"{key}=..." for key in kwargs])
+            raise TypeError(
+                "`draw` takes a `Batch`: `draw(Batch(size=8), seed)`, with `targets=` and `image_size=` where a "
+                f"method needs them. Received: draw({received})."
+            )
+        return draw(self, batch, *args, **kwargs)
+
+    return checked
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,6 +25,7 @@ NEUTRAL = [
         "scenes",
     ],
     *[
+        "regions",
         "contract",
         "network",
         "layer",
