@@ -5,6 +5,7 @@ import pathlib
 import re
 import shlex
 
+import peers
 import pytest
 
 from keras_mixup import cli
@@ -68,6 +69,10 @@ def test_links_lead_somewhere():
             assert link[1:] in anchors
         elif not link.startswith("https://"):
             assert (ROOT / link).exists(), link
+
+
+def test_what_is_said_of_other_libraries_is_what_is_tested():
+    assert peers.table() in TEXT, "paste `peers.table()`"
 
 
 def test_every_recipe_has_its_place():
