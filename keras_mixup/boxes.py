@@ -60,7 +60,8 @@ def mix_boxes(parts, draw, layout, image_size, grid):
         own, other = (_to_edges(ops, boxes, form, image_size) for boxes in given)
         hole = _in_pixels(ops, draw.box, image_size, grid)
         window = None if draw.window is None else _in_pixels(ops, draw.window, image_size, grid)
-        same = same & _shows_itself(ops, hole, window, image_size)
+        if window is not None:  # an image that is shrunk into a part of itself shows its boxes twice
+            same = same & _is_whole(ops, window, image_size)
         uncut = same | (_area(ops, hole) == 0.0)
         weight = ops.reshape(draw.weight, (-1, 1))
         own_left, own_seen = _left(ops, own, hole, uncut, layout.min_area, image_size)
@@ -256,13 +257,10 @@ def _pasted(ops, edges, hole, window, everywhere, min_area, image_size):
     return _where(ops, everywhere, edges, clipped), everywhere | (_is_seen(clipped) & (share >= min_area))
 
 
-def _shows_itself(ops, hole, window, image_size):
-    """Whether an image that is mixed with itself stays as it is: unless it is shrunk into a part of itself."""
-    if window is None:
-        return _area(ops, hole) >= 0.0
+def _is_whole(ops, window, image_size):
+    """Whether a window is the whole image, so that nothing is shrunk."""
     height, width = _sides(ops, image_size)
-    is_whole = (window[2] - window[0] >= height) & (window[3] - window[1] >= width)
-    return is_whole | (_area(ops, hole) == 0.0)
+    return (window[2] - window[0] >= height) & (window[3] - window[1] >= width)
 
 
 def _shrink(edges, window, sides):
