@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from keras_mixup.zoo import networks
+from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.networks import parts
 from keras_mixup.zoo.networks import preact_resnet as preact_family
 from keras_mixup.zoo.networks import resnet as resnet_family
@@ -544,5 +545,5 @@ def test_only_the_family_asked_for_is_imported(monkeypatch):
 
 def test_every_name_leads_to_a_function():
     assert all(callable(networks.get(name)) for name in networks.NAMES)
-    with pytest.raises(KeyError):
+    with pytest.raises(UserError, match="`network` should be one of: gin, lenet"):
         networks.get("alexnet")
