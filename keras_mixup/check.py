@@ -9,6 +9,8 @@ import dataclasses
 import keras
 import numpy as np
 
+from keras_mixup import checks
+from keras_mixup.boxes import FORMATS
 from keras_mixup.read_back import (
     BLENDED,
     CUT,
@@ -23,7 +25,21 @@ from keras_mixup.read_back import (
     tolerance,
     weights_along,
 )
-from keras_mixup.roles import BOXES, FEATURES, MASK, PADDING, PASS, TARGETS, decide, name_of
+from keras_mixup.roles import (
+    BOXES,
+    FEATURES,
+    MASK,
+    PADDING,
+    PASS,
+    TARGETS,
+    UNSURE,
+    check_roles,
+    decide,
+    is_float,
+    name_of,
+    names,
+    role_for,
+)
 
 # Distance from a number to the next one, relative to it. Whole numbers are told by `Pair.step`.
 SPACING = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
@@ -65,7 +81,7 @@ class MixReport:
         return "\n".join(lines)
 
 
-def check_mixed(before, after):
+def check_mixed(before, after, *, roles=None, box_format=None):
     """Check the mixing of any pipeline, yours or ours, on one batch before and the same batch after it.
 
     For each row of the features it finds the weight and the partner such that
@@ -76,8 +92,12 @@ def check_mixed(before, after):
     it verifies that targets, sample weights, masks and further features were mixed by the same weight and partner, that
     no label mass was lost, and that the weights look like draws from a Beta distribution.
 
+    Padding masks should be united, bounding boxes those of both images (where images are cut: those that are wholly
+    outside or inside of what was pasted), targets of the images' height and width cut along the same region, and what
+    passes through should be as it was. A tensor that was left behind under a key that may be a target's is a problem.
+
     It needs the very batch that was mixed: no shuffling, scaling or augmentation in between. It does not see resized
-    pastes (ResizeMix), mixes of three and more examples, bounding boxes, or whether ids that pass through are intact.
+    pastes (ResizeMix) and mixes of three and more examples.
     Weights of CutMix are known to the pixel where neighbouring pixels differ and to an interval elsewhere (black
     borders); inside the interval targets are believed. For 128 images of 224 x 224 x 3 it takes two to four seconds of
     processor time.
@@ -86,6 +106,9 @@ def check_mixed(before, after):
         before: The batch that went in: `x`, `(x, y)`, `(x, y, sample_weight)` or a dict with the keys that `MixupLayer`
             knows; NumPy arrays or tensors of any library.
         after: What came out, in the same structure. Targets may have become one-hot rows.
+        roles: What tensors are whose key or position does not say it; as for `MixLayer`.
+        box_format: In what format bounding boxes are, by Keras' names; without it those of images that are cut are not
+            checked.
 
     Returns:
         A `MixReport`.
@@ -110,7 +133,10 @@ def check_mixed(before, after):
     Reference:
         mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 2.
     """
-    leaves, notes = _leaves(before, after)
+    check_roles(roles)
+    if box_format is not None:
+        checks.one_of("box_format", box_format, FORMATS)
+    leaves, others, notes = _leaves(before, after, roles)
     x = max((leaf for leaf in leaves if leaf.role == FEATURES), key=lambda leaf: leaf.before.size)
     problems, followers = [], []
     for leaf in leaves:
@@ -123,30 +149,37 @@ def check_mixed(before, after):
     for leaf in followers:
         more_problems, more_notes = _judge_follower(leaf, x, found)
         problems, notes = problems + more_problems, notes + more_notes
+    problems += _judge_others(others, x, found)
+    more_problems, more_notes = _judge_boxes(others, x, found, box_format)
+    problems, notes = problems + more_problems, notes + more_notes
     return MixReport(found.weight, found.partner, tuple(about_x + problems), tuple(notes_on_x + notes))
 
 
 # --- The batch as pairs of NumPy arrays ---
 
 
-def _leaves(before, after):
-    """The tensors that take part, and a note on those that do not."""
+def _leaves(before, after, roles):
+    """The tensors that are mixed as numbers; the others with what became of them; and notes."""
     paths, paths_after = (keras.tree.flatten_with_path(batch) for batch in (before, after))
     if [path for path, _ in paths] != [path for path, _ in paths_after]:
-        names = [", ".join(f"`{name_of(path)}`" for path, _ in each) for each in (paths, paths_after)]
+        received = [", ".join(f"`{name_of(path)}`" for path, _ in each) for each in (paths, paths_after)]
         raise ValueError(
             "`before` and `after` should be one batch, in one structure. "
-            f"Received: {names[0] or 'nothing'} before; {names[1] or 'nothing'} after."
+            f"Received: {received[0] or 'nothing'} before; {received[1] or 'nothing'} after."
         )
-    leaves, notes = [], []
-    for leaf, (_, new) in zip(decide(before), paths_after, strict=True):
-        if leaf.role == BOXES:
-            notes.append(f"`{leaf.name}` holds bounding boxes, which are not checked.")
-        elif leaf.role in (PADDING, MASK):
-            notes.append(f"`{leaf.name}` is a padding mask, which is not checked.")
-        elif leaf.role != PASS:
-            (old, _), (new, dtype) = _numpy(leaf.tensor, leaf.name), _numpy(new, leaf.name)
-            leaves.append(Pair(leaf.name, leaf.role, old, new, SPACING.get(dtype, 2.0**-23)))
+    leaves, others, notes = [], [], []
+    for leaf, (_, new) in zip(decide(before, roles, unsure=True), paths_after, strict=True):
+        united = leaf.role in (PADDING, MASK) and not is_float(leaf.tensor)
+        left = leaf.role == PASS or (leaf.role == UNSURE and _is_as_before(leaf.tensor, new))
+        if leaf.role == BOXES or united or left:
+            others.append((leaf, new))
+            continue
+        (old, _), (new, dtype) = _numpy(leaf.tensor, leaf.name), _numpy(new, leaf.name)
+        role = TARGETS if leaf.role == UNSURE else leaf.role
+        leaves.append(Pair(leaf.name, role, old, new, SPACING.get(dtype, 2.0**-23)))
+    passing = [leaf for leaf, _ in others if leaf.role == PASS and leaf.tensor is not None]
+    if passing:
+        notes.append(f"{names(passing)} pass through by their keys.")
     sizes = {
         f"`{leaf.name}` {when}": len(array)
         for leaf in leaves
@@ -157,7 +190,19 @@ def _leaves(before, after):
             "`before` and `after` should be one batch of two examples at least, with as many rows in each tensor. "
             f"Received: {sizes}."
         )
-    return leaves, notes
+    return leaves, others, notes
+
+
+def _is_as_before(old, new):
+    """Whether a tensor of any kind is what it was."""
+    if hasattr(old, "to_list"):
+        return hasattr(new, "to_list") and old.to_list() == new.to_list()
+    old, new = (leaf.detach().cpu() if hasattr(leaf, "detach") else leaf for leaf in (old, new))
+    old, new = np.asarray(old), np.asarray(new)
+    if old.dtype.kind in "OSU" or new.dtype.kind in "OSU":  # TensorFlow gives strings back as bytes
+        old, new = (np.array([s if isinstance(s, bytes) else str(s).encode() for s in a.ravel()]) for a in (old, new))
+        return np.array_equal(old, new)
+    return old.shape == new.shape and bool(((old == new) | ((old != old) & (new != new))).all())
 
 
 def _numpy(leaf, name):
@@ -181,6 +226,10 @@ def _numpy(leaf, name):
 def _comparable(leaf):
     """The flat form of a tensor that should follow the features, or None and a sentence that says what is wrong."""
     old, new, name = leaf.before, leaf.after, leaf.name
+    # Class ids are whole numbers; where rows came out of them, of whatever dtype.
+    widened = new.ndim == max(old.ndim, 2) and new.shape[-1] > 1 and old.size == len(old)
+    if old.dtype.kind == "f" and widened and np.array_equal(old, np.rint(old)):
+        old = old.astype("int64")
     whole = old.dtype.kind in "iu"
     column = old.ndim > 1 and old.shape[-1] == 1
     ids = old[..., 0] if column and new.shape != old.shape and new.ndim == old.ndim else old
@@ -345,6 +394,131 @@ def _judge_follower(leaf, x, found):
         if not (gap | told).any() and np.any(found.kind[rows] != UNMIXED):
             notes.append(f"{name} is the same in all pairs, so it could not be checked.")
     return problems, notes
+
+
+def _judge_others(others, x, found):
+    """Problems with what is not mixed as numbers: padding masks, what passes through, what was left behind."""
+    problems, size = [], len(found.kind)
+    for leaf, new in others:
+        name = f"`{leaf.name}`"
+        if leaf.role == UNSURE:
+            problems.append(
+                f"{name} is as it was, and by its key it may have to be mixed. Mix it; or say here and there that it "
+                f"should pass: `roles={{{role_for(leaf)}: 'pass'}}`."
+            )
+        elif leaf.role == PASS and leaf.tensor is not None and not _is_as_before(leaf.tensor, new):
+            problems.append(f"{name} should pass through as it is, by its key, and was changed.")
+        elif leaf.role in (PADDING, MASK):
+            (old, _), (new, _) = _numpy(leaf.tensor, leaf.name), _numpy(new, leaf.name)
+            if old.shape != new.shape:
+                problems.append(f"{name} changed its shape from {old.shape} to {new.shape}.")
+                continue
+            pair = Pair(leaf.name, leaf.role, old, new, 2.0**-23, old.shape[1:])
+            flat = pair._replace(before=old.reshape(size, -1), after=new.reshape(size, -1))
+            bad = [i for i in range(size) if not _is_united(flat, i, found)]
+            if bad:
+                problems.append(
+                    f"{name} is not the union of both masks in {_rows(len(bad), size)} in which `{x.name}` is mixed: a "
+                    "position counts if it does so in either example."
+                )
+    return problems
+
+
+def _is_united(mask, i, found):
+    """Whether a row of a padding mask is that of both examples of which the row has a share."""
+    if found.kind[i] == UNEXPLAINED:
+        return True
+    own, other, new = (part.astype(bool) for part in (mask.before[i], mask.before[found.partner[i]], mask.after[i]))
+    if found.kind[i] == CUT:
+        return fills(mask, found.regions[i]) is None or cut_alike(mask, i, found)
+    weight, slack = found.weight[i], max(found.slack[i], 1e-6)
+    possible = [own | other]
+    possible += [own] if weight > 1 - slack else []
+    possible += [other] if weight < slack else []
+    return any(np.array_equal(new, one) for one in possible)
+
+
+def _judge_boxes(others, x, found, box_format):
+    """Problems and notes on bounding boxes, and what belongs to them."""
+    groups = {}
+    for leaf, new in others:
+        if leaf.role == BOXES:
+            groups.setdefault(leaf.path[:-1], []).append(
+                (leaf, _numpy(leaf.tensor, leaf.name)[0], _numpy(new, leaf.name)[0])
+            )
+    problems, notes, size = [], [], len(found.kind)
+    for parts in groups.values():
+        parts = [part for part in parts if part[0].key != "weights"]
+        name = ", ".join(f"`{leaf.name}`" for leaf, _, _ in parts)
+        coordinates = [k for k, (_, old, _) in enumerate(parts) if old.ndim == 3 and old.shape[-1] == 4]
+        if len(coordinates) != 1 or any(len(new) != size for _, _, new in parts):
+            notes.append(f"{name} hold no bounding boxes that could be read, and are not checked.")
+            continue
+        at = coordinates[0]
+        rows = [_boxes_of([part[when] for part in parts], at) for when in (1, 2)]
+        can_cut = box_format is not None and len(x.shape) >= 2
+        wrong = [i for i in range(size) if not _has_its_boxes(i, *rows, at, found, box_format if can_cut else None, x)]
+        if wrong:
+            problems.append(
+                f"{name} do not hold the boxes of the images that the row shows in {_rows(len(wrong), size)}: its own, "
+                "and its partner's where that has a share."
+            )
+        if (found.kind == CUT).any() and not can_cut:
+            notes.append(f"{name} are not checked in rows that are cut: give `box_format=...`.")
+    return problems, notes
+
+
+def _boxes_of(parts, at):
+    """For each row the boxes that are no padding, each as one tuple of all that belongs to it."""
+    found = []
+    for i in range(len(parts[at])):
+        kept = [k for k in range(parts[at].shape[1]) if parts[at][i, k].any() and (parts[at][i, k] >= 0).any()]
+        found.append([tuple(np.round(np.ravel(part[i, k]).astype(float), 3) for part in parts) for k in kept])
+    return found
+
+
+def _has_its_boxes(i, before, after, at, found, box_format, x):
+    """Whether a row holds the boxes that it should, and none that it should not."""
+
+    def keys(boxes):
+        return sorted(tuple(np.concatenate(box)) for box in boxes)
+
+    j = found.partner[i]
+    if found.kind[i] == UNEXPLAINED:
+        return True
+    if found.kind[i] != CUT:
+        weight, slack = found.weight[i], max(found.slack[i], 1e-6)
+        own, both = keys(before[i]), keys(before[i] + before[j])
+        possible = [own] if i == j or found.kind[i] == UNMIXED else [both]
+        possible += [own] if weight > 1 - slack else []
+        possible += [keys(before[j])] if weight < slack else []
+        return keys(after[i]) in possible
+    if box_format is None:
+        return True
+    region, new = found.regions[i], keys(after[i])
+    for boxes, shown in ((before[i], 1), (before[j], 2)):
+        for box in boxes:
+            top, left, bottom, right = edges_of(box[at], box_format, region.shape[:2])
+            inside = region[int(np.floor(top)) : int(np.ceil(bottom)), int(np.floor(left)) : int(np.ceil(right))]
+            there = tuple(np.concatenate(box)) in new
+            whole = inside.size and (inside == shown).all()
+            hidden = inside.size and (inside == 3 - shown).all()
+            if (whole and not there) or (hidden and there):
+                return False
+    return True
+
+
+def edges_of(box, form, image_size):
+    """One bounding box of any of Keras' formats as (top, left, bottom, right) in pixels."""
+    a, b, c, d = box
+    kind = form.removeprefix("rel_")
+    edges = {
+        "yxyx": (a, b, c, d),
+        "xyxy": (b, a, d, c),
+        "xywh": (b, a, b + d, a + c),
+        "center_xywh": (b - d / 2, a - c / 2, b + d / 2, a + c / 2),
+    }[kind]
+    return np.array(edges) * (np.tile(image_size, 2) if form != kind else 1.0)
 
 
 def _diagnose(leaf, x, found, good, bad):

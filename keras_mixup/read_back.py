@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_mixup.roles import MASKS
+
 # How many float64 numbers to hold at a time.
 AT_A_TIME = 2**18
 # What a row was found to be.
@@ -257,12 +259,32 @@ def weights_along(leaf, rows, partner):
 
 def fills(leaf, region):
     """The region in the shape of one example of this tensor, or None if it is not an image of that size."""
-    shape, extra = leaf.shape, len(leaf.shape) - region.ndim
-    if extra >= 0 and shape[: region.ndim] == region.shape:
-        return np.broadcast_to(region.reshape(region.shape + (1,) * extra), shape).reshape(-1)
-    if extra >= 0 and shape[extra:] == region.shape:
-        return np.broadcast_to(region, shape).reshape(-1)
+    shape, sides, extra = leaf.shape, region.ndim, len(leaf.shape) - region.ndim
+    for times in (False, True) if leaf.role == MASKS else (False,):
+        for first in (0, extra, extra - 1):  # height and width come first, last, or before the channels
+            if extra >= 0 and first >= 0:
+                code = _resized(region, shape[first : first + sides], times)
+                if code is not None:
+                    code = code.reshape((1,) * first + code.shape + (1,) * (extra - first))
+                    return np.broadcast_to(code, shape).reshape(-1)
     return None
+
+
+def _resized(region, shape, times):
+    """The region in another size, if that is its own or, with `times`, a whole multiple or part of it; else None."""
+    for axis, (length, side) in enumerate(zip(shape, region.shape, strict=True)):
+        if length == side:
+            continue
+        if not times or (length % side and side % length):
+            return None
+        if length > side:
+            region = np.repeat(region, length // side, axis)
+        else:  # where a block is of both, nobody can say
+            blocks = np.moveaxis(region, axis, -1)
+            blocks = blocks.reshape(*blocks.shape[:-1], length, side // length)
+            own, pasted = (blocks == 1).any(-1), (blocks == 2).any(-1)
+            region = np.moveaxis(np.where(own & pasted, 0, np.where(pasted, 2, np.where(own, 1, 0))), -1, axis)
+    return region
 
 
 def cut_alike(leaf, i, found):

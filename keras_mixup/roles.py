@@ -22,6 +22,7 @@ import keras
 
 FEATURES, TARGETS, MASKS, SAMPLE_WEIGHT = "features", "targets", "masks", "sample_weight"
 BOXES, PADDING, PASS = "boxes", "padding", "pass"
+UNSURE = "unsure"  # by its key it may have to be mixed, or left alone
 MASK = "mask"  # of positions that count, or a map: its key does not say which, its dtype and shape may
 INPUTS = "inputs"  # what the network takes as it is, because the mixing is done inside of it
 ROLES = (FEATURES, TARGETS, MASKS, SAMPLE_WEIGHT, BOXES, PADDING, PASS)
@@ -68,13 +69,14 @@ class Leaf(NamedTuple):
         return next((key.lower() for key in self.path[::-1] if isinstance(key, str)), "")
 
 
-def decide(batch, roles=None, inputs=True):
+def decide(batch, roles=None, inputs=True, unsure=False):
     """Say of every leaf of a batch, in the order of `keras.tree.flatten`, what it is.
 
     Args:
         batch: As at the top of this file.
         roles: None, or a dict from keys, paths and positions to roles.
         inputs: If False, `x` is what the network takes as it is, but for padding masks.
+        unsure: If True, what may have to be mixed by its key gets the role `UNSURE`, and is not refused.
 
     Returns:
         A list of `Leaf`.
@@ -96,7 +98,7 @@ def decide(batch, roles=None, inputs=True):
         elif inside and not inputs:
             role = PADDING if _counts_positions(path, tensor) else INPUTS
         else:
-            role = _role(path, name, tensor, containers, by_position, len(batch) if by_position else 1)
+            role = _role(path, name, tensor, containers, by_position, len(batch) if by_position else 1, unsure)
         found.append(Leaf(path, name, role, tensor, told=key is not None))
     unused = [key for key in roles or () if key not in spoken]
     if unused:
@@ -142,7 +144,7 @@ def check_roles(roles):
         )
 
 
-def _role(path, name, tensor, containers, by_position, elements):
+def _role(path, name, tensor, containers, by_position, elements, unsure):
     if tensor is None:
         return PASS
     if any(path[:end] in containers for end in range(len(path))):
@@ -157,8 +159,7 @@ def _role(path, name, tensor, containers, by_position, elements):
     if known:
         return BOXES if BOXES in known else known[-1]
     if not by_position and path:
-        _check_passes(name, path, tensor)
-        return PASS
+        return _passes(name, path, tensor, unsure)
     position = path[0] if by_position else 0
     if position >= len(BY_POSITION):
         raise ValueError(
@@ -186,8 +187,7 @@ def _role(path, name, tensor, containers, by_position, elements):
             f"Received: `{name}` of {words(tensor)} among others. If it is to reach the network unmixed, write "
             f"`roles={{{path!r}: 'pass'}}`; if this is a label, batches should be `(x, y)`, not tuples of them."
         )
-    _check_passes(name, path, tensor)
-    return PASS
+    return _passes(name, path, tensor, unsure)
 
 
 def _counts_positions(path, tensor):
@@ -197,19 +197,22 @@ def _counts_positions(path, tensor):
     return sure and is_dense(tensor) and not is_float(tensor)
 
 
-def _check_passes(name, path, tensor):
-    """What passes through unmixed has a key that nobody could take for what should be mixed."""
+def _passes(name, path, tensor, unsure):
+    """The role of what passes through unmixed, once it is sure that nobody could take its key for something to mix."""
     if not is_numeric(tensor) and (is_dense(tensor) or not _is_ragged_numeric(tensor)):
-        return
+        return PASS
     told = {word for key in path if isinstance(key, str) for word in _words_in(key)}
     rank = len(tensor.shape) if is_dense(tensor) and getattr(tensor.shape, "rank", 0) is not None else 0
     target, feature = told & TARGET_WORDS, told & FEATURE_WORDS and rank > 2
+    if unsure and (target or feature):
+        return UNSURE
     if target or feature:
         role, others = (TARGETS, "'masks', 'boxes'") if target else (FEATURES, "'masks'")
         raise ValueError(
             f"By its key `{name}` may have to be mixed, or left alone. Received: {words(tensor)}. Say which: "
             f"`roles={{{_shortest(path)!r}: '{role}'}}` (or {others}), or 'pass'."
         )
+    return PASS
 
 
 def _words_in(key):

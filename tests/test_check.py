@@ -433,3 +433,166 @@ def test_our_pasting_methods_pass(name):
     report = check_mixed((x, y), layer(x, y))
     assert report.ok, report
     assert any("cut and pasted" in note for note in report.notes)
+
+
+# --- Boxes, maps, masks, and what is left behind ---
+
+
+def boxes_of(rng, size=SIZE, height=12, width=10):
+    """Two boxes an image and one of padding, as (left, top, right, bottom) of whole pixels, and their labels."""
+    corners = np.zeros((size, 3, 4), "float32")
+    for i in range(size):
+        for k in range(2):
+            top, left = rng.integers(0, height - 2), rng.integers(0, width - 2)
+            corners[i, k] = left, top, rng.integers(left + 1, width + 1), rng.integers(top + 1, height + 1)
+    return {"boxes": corners, "labels": np.where(corners.any(-1), 10 + np.arange(size)[:, None], -1)}
+
+
+def everything(seed=3):
+    """Images with all that may come with them, by key."""
+    rng = np.random.default_rng(seed)
+    return {
+        "image": images(rng).astype("float32"),
+        "label": np.arange(SIZE) % CLASSES,
+        "bounding_boxes": boxes_of(rng),
+        "segmentation_mask": rng.integers(0, 200, (SIZE, 12, 10)).astype("uint8"),
+        "depth": rng.uniform(size=(SIZE, 6, 5)).astype("float32"),
+        "id": np.arange(SIZE) + 1000,
+        "name": np.array([f"row {i}" for i in range(SIZE)]),
+    }
+
+
+ROLES = {"depth": "masks"}
+EVERY_METHOD = {
+    "mixup": keras_mixup.Mixup(0.8, probability=0.7),
+    "CutMix": keras_mixup.CutMix(1.0, probability=0.8),
+    "FMix": keras_mixup.FMix(1.0),
+    "choice": keras_mixup.Choice((keras_mixup.Mixup(0.8), keras_mixup.CutMix(1.0)), per="example"),
+}
+
+
+def mixed(method, batch, seed=3):
+    classes = {"label": CLASSES} | (
+        {"segmentation_mask": 200} if method.averages and "segmentation_mask" in batch else {}
+    )
+    layer = keras_mixup.MixLayer(method, num_classes=classes, roles=ROLES, box_format="xyxy", min_area=0.0, seed=seed)
+    return keras.tree.map_structure(
+        lambda x: x if isinstance(x, np.ndarray) else keras.ops.convert_to_numpy(x), layer(batch)
+    )
+
+
+@pytest.mark.parametrize("name", EVERY_METHOD)
+def test_it_passes_all_that_a_layer_mixes(name):
+    batch = everything()
+    if name == "FMix":
+        del batch["bounding_boxes"]
+    report = check_mixed(batch, mixed(EVERY_METHOD[name], batch), roles=ROLES, box_format="xyxy")
+    assert report.ok, report
+    assert "`id`, `name` pass through by their keys." in report.notes
+
+
+def forget(key):
+    return lambda before, after, rng: {**after, key: before[key]}
+
+
+def own_boxes_alone(before, after, rng):
+    boxes = {
+        key: np.concatenate([value, np.full_like(value, -1)], 1) for key, value in before["bounding_boxes"].items()
+    }
+    boxes["boxes"][:, 3:] = 0
+    return {**after, "bounding_boxes": boxes}
+
+
+def boxes_of_others(before, after, rng):
+    boxes = {key: np.concatenate([value, value[::-1]], 1) for key, value in before["bounding_boxes"].items()}
+    return {**after, "bounding_boxes": boxes}
+
+
+def changed_ids(before, after, rng):
+    return {**after, "id": after["id"].astype("float32").mean() + 0 * after["id"]}
+
+
+def another_region(before, after, rng):
+    mask = rng.permutation(SIZE * 30).reshape(SIZE, 6, 5) % 2 == 0
+    depth = before["depth"]
+    return {**after, "depth": np.where(mask, depth, np.roll(depth, 1, axis=0))}
+
+
+@pytest.mark.parametrize("name", ["mixup", "CutMix", "choice"])
+@pytest.mark.parametrize(
+    "fault, words",
+    [
+        (own_boxes_alone, "do not hold the boxes of the images that the row shows"),
+        (boxes_of_others, "do not hold the boxes of the images that the row shows"),
+        (changed_ids, "`id` should pass through as it is, by its key, and was changed."),
+        (forget("depth"), "`depth` "),
+        (another_region, "`depth` "),
+    ],
+)
+def test_it_names_what_did_not_follow(name, fault, words):
+    batch = everything()
+    after = mixed(EVERY_METHOD[name], batch)
+    report = check_mixed(batch, fault(batch, after, np.random.default_rng(1)), roles=ROLES, box_format="xyxy")
+    assert report.problems and all(words in sentence for sentence in report.problems), report
+
+
+def test_a_label_left_behind_under_another_key_is_a_problem():
+    batch = {
+        "image": images(np.random.default_rng(1)),
+        "label": np.arange(SIZE) % CLASSES,
+        "category": np.arange(SIZE) % 3,
+    }
+    layer = keras_mixup.MixupLayer(1.0, num_classes=CLASSES, roles={"category": "pass"}, seed=1)
+    after = keras.tree.map_structure(np.asarray, layer(batch))
+    report = check_mixed(batch, after)
+    assert [sentence.split(",")[0] for sentence in report.problems] == ["`category` is as it was"]
+    assert "`roles={'category': 'pass'}`" in report.problems[0]
+    assert check_mixed(batch, after, roles={"category": "pass"}).ok
+    mixing = keras_mixup.MixupLayer(
+        1.0, num_classes={"label": CLASSES, "category": 3}, roles={"category": "targets"}, seed=1
+    )
+    assert check_mixed(batch, keras.tree.map_structure(np.asarray, mixing(batch))).ok
+
+
+def test_boxes_of_cut_images_need_their_format():
+    batch = everything()
+    report = check_mixed(batch, mixed(EVERY_METHOD["CutMix"], batch), roles=ROLES)
+    assert report.ok
+    assert any("give `box_format=...`" in note for note in report.notes)
+    with pytest.raises(ValueError, match="`box_format` should be 'xyxy'"):
+        check_mixed(batch, batch, box_format="corners")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(SIZE,), (SIZE, 1)])
+def test_class_ids_of_floats_that_became_rows(dtype, shape):
+    x, y, w, p = case()
+    rows = blend(one_hot(y), w, p)
+    assert check_mixed((x, y.astype(dtype).reshape(shape)), (blend(x, w, p), rows)).ok
+    wrong = check_mixed((x, y.astype(dtype).reshape(shape)), (blend(x, w, p), one_hot(y)))
+    assert wrong.problems[0].startswith("`y` was not mixed")
+
+
+@pytest.mark.parametrize("share, error, explained", [(0.5, 0.009, True), (0.5, 0.011, False)])
+def test_a_coarse_mix_is_believed_up_to_a_hundredth_of_the_distance(share, error, explained):
+    assert_believed(share, error, explained)
+
+
+@pytest.mark.parametrize("share, error, explained", [(0.1, 0.0045, True), (0.1, 0.0055, False)])
+def test_a_coarse_mix_is_believed_up_to_a_twentieth_of_the_change(share, error, explained):
+    assert_believed(share, error, explained)
+
+
+def assert_believed(share, error, explained):
+    """One row is off its line by that part of the distance of the two rows, at right angles."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(4, 4000))
+    w, p = np.array([1 - share, 0.7, 0.4, 0.8]), np.array([1, 2, 3, 0])
+    mixed = blend(x, w, p)
+    line = x[0] - x[1]
+    off = rng.normal(size=4000)
+    off -= line * (off @ line) / (line @ line)
+    mixed[0] += off / np.linalg.norm(off) * error * np.linalg.norm(line)
+    report = check_mixed(x, mixed)
+    assert np.isfinite(report.weight[0]) == explained
+    assert report.ok == explained

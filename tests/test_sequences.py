@@ -115,11 +115,15 @@ def test_padding_masks_are_not_cut():
         METHOD_DOORS["layer"](batch, CutMix())
 
 
-def test_the_checker_says_that_it_does_not_check_padding_masks():
+def test_the_checker_checks_padding_masks():
     batch = {"features": features(SIZE, (LENGTH, 2)), "padding_mask": VALID, "label": Y}
-    report = check_mixed(batch, METHOD_DOORS["layer"](batch, FIXED))
-    assert not report.problems
-    assert "`padding_mask` is a padding mask, which is not checked." in report.notes
+    after = METHOD_DOORS["layer"](batch, FIXED)
+    report = check_mixed(batch, after)
+    assert report.ok and not any("padding_mask" in note for note in report.notes)
+    report = check_mixed(batch, {**after, "padding_mask": VALID})
+    assert [sentence.split(" in ")[0] for sentence in report.problems] == [
+        "`padding_mask` is not the union of both masks"
+    ]
 
 
 # --- Ids -------------------------------------------------------------------------------------------------------------
