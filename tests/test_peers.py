@@ -161,7 +161,11 @@ def as_read_back(seen):
     alone = (seen.partner == np.arange(SIZE)) | (seen.label > 1 - 1e-6)
     label, pixels, partner = (
         np.where(alone, same, part)
-        for part, same in ((seen.label, 1.0), (np.round(seen.pixels, 1), 1.0), (seen.partner, np.arange(SIZE)))
+        for part, same in (
+            (seen.label, 1.0),
+            (np.round(seen.pixels.astype(float), 1), 1.0),
+            (seen.partner, np.arange(SIZE)),
+        )
     )
     return Seen(label, pixels, partner, np.where(alone[..., None], 0, seen.box))
 
