@@ -1,5 +1,6 @@
 """Methods against the laws of other libraries, and the libraries themselves where they are installed."""
 
+import pathlib
 import re
 
 import keras
@@ -124,7 +125,8 @@ def test_the_code_of_a_row_runs(row):
     assert evaluate(row.here) is not None
 
 
-def test_the_table_has_every_row_on_one_line():
+def test_readme_shows_the_table():
+    assert table() in (pathlib.Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     lines = table().splitlines()
     assert len(lines) == len(ROWS) + 2
     assert all(re.fullmatch(r"\|[^|]+\|[^|]+\|[^|]+\|", line) for line in lines)
