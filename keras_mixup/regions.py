@@ -28,8 +28,8 @@ def cut_box(image_size, keep, seed, inside=False):
         An int32 tensor of shape `(count, 4)`, or `(count, 2)` for a series.
     """
     ops = tables.of(keep)
-    side = 1.0 - keep if len(image_size) == 1 else ops.exp(ops.log(1.0 - keep) / len(image_size))
-    return _box(image_size, ops.where(keep == 1.0, 0.0, side), seed, inside=inside)
+    share = ops.exp(ops.log(1.0 - keep) / len(image_size))  # of all sides: exp(-inf) = 0 where everything is kept
+    return _box(image_size, share, seed, inside=inside)
 
 
 def minmax_box(image_size, minmax, count, seed):

@@ -1,5 +1,6 @@
 """Methods against the laws of other libraries, and the libraries themselves where they are installed."""
 
+import pathlib
 import re
 
 import keras
@@ -124,7 +125,8 @@ def test_the_code_of_a_row_runs(row):
     assert evaluate(row.here) is not None
 
 
-def test_the_table_has_every_row_on_one_line():
+def test_readme_shows_the_table():
+    assert table() in (pathlib.Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     lines = table().splitlines()
     assert len(lines) == len(ROWS) + 2
     assert all(re.fullmatch(r"\|[^|]+\|[^|]+\|[^|]+\|", line) for line in lines)
@@ -161,7 +163,11 @@ def as_read_back(seen):
     alone = (seen.partner == np.arange(SIZE)) | (seen.label > 1 - 1e-6)
     label, pixels, partner = (
         np.where(alone, same, part)
-        for part, same in ((seen.label, 1.0), (np.round(seen.pixels, 1), 1.0), (seen.partner, np.arange(SIZE)))
+        for part, same in (
+            (seen.label, 1.0),
+            (np.round(seen.pixels.astype(float), 1), 1.0),
+            (seen.partner, np.arange(SIZE)),
+        )
     )
     return Seen(label, pixels, partner, np.where(alone[..., None], 0, seen.box))
 

@@ -196,11 +196,14 @@ def test_boxes_compile_under_xla_with_the_same_law():
         )
 
     keep = uniform_keep()
+    keep[:50], keep[50:99] = 1.0, 0.0
     compiled = [box.numpy() for box in compiled(tf.constant(keep), tf.constant([1, 2]))]
     eager = (cut((8, 8), keep), cut((8, 8), keep, True), square((8, 8), (0.1, 0.8)), minmax((8, 8), (0.25, 0.75)))
     for one, other in zip(compiled, eager, strict=True):
         assert stats.ks_2samp(area(one), area(other)).pvalue > FAILURE
         assert one.min() == 0 and one.max() == 8
+    for box in compiled[:2]:
+        assert not area(box)[keep == 1].any() and area(box)[keep == 0].all()
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="needs the JAX backend of Keras")
