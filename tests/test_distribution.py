@@ -144,16 +144,12 @@ IDS = """
 import json, os, sys
 import numpy as np
 how = sys.argv[2]
-if how in ("mirrored", "workers"):
+if how == "mirrored":
     import tensorflow as tf
-    if how == "mirrored":
-        tf.config.set_logical_device_configuration(
-            tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-        )
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    else:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    scope = strategy.scope
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+    scope = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope
 else:
     import contextlib
     scope = contextlib.nullcontext
@@ -172,7 +168,7 @@ if how == "model":
     distribution = keras.distribution.ModelParallel(layout_map=layout, batch_dim_name="batch")
     keras.distribution.set_distribution(distribution)
 
-x = np.load(sys.argv[1])["x"]
+x = np.load(sys.argv[1])["x"][..., None]  # images, so that they can be cut
 labels = np.arange(len(x)) * 7 % 4
 methods = {
     "Mixup": Mixup(0.4), "same class": Mixup(0.4, pairing="other_class"), "CutMix": CutMix(), "ResizeMix": ResizeMix(),
@@ -199,12 +195,10 @@ for number, (name, method) in enumerate(methods.items()):
                 model = MixupModel(network, method, num_classes=None if pairs else 4, pairs=pairs, seed=1)
                 model.compile("sgd", loss)
             logs = model.fit(x, y, batch_size=8, epochs=1, verbose=0).history
-            logits = network.predict(x, batch_size=8, verbose=0) if how != "workers" else None
+            logits = network.predict(x, batch_size=8, verbose=0)
             found[f"{name} {dtype} {shape}"] = [
                 logs["loss"][0], model.evaluate(x, y, batch_size=8, verbose=0, return_dict=True)["loss"],
-                None if logits is None else float(np.mean(
-                    np.log(np.exp(logits).sum(1)) - logits[np.arange(len(x)), labels]
-                )),
+                float(np.mean(np.log(np.exp(logits).sum(1)) - logits[np.arange(len(x)), labels])),
             ]
 print("RESULT " + json.dumps(found))
 """
@@ -374,22 +368,6 @@ def test_class_ids_train_on_two_devices_of_jax_by_every_method(data, how):
     pytest.importorskip("jax")
     flags = "--xla_force_host_platform_device_count=2"
     check_ids(result(start(IDS, data, how, KERAS_BACKEND="jax", XLA_FLAGS=flags)))
-
-
-def test_class_ids_train_on_two_workers_by_every_method(data):
-    (addresses,) = {re.search(r"\[.*?\]", line)[0] for line in in_readme("TF_CONFIG")}
-    processes = [
-        start(
-            IDS,
-            data,
-            "workers",
-            KERAS_BACKEND="tensorflow",
-            TF_CONFIG=f'{{"cluster": {{"worker": {addresses}}}, "task": {{"type": "worker", "index": {index}}}}}',
-        )
-        for index in range(2)
-    ]
-    for process in processes:
-        check_ids(result(process))
 
 
 @pytest.mark.parametrize("words", ["KERAS_BACKEND=jax", "TF_CONFIG"])
