@@ -141,7 +141,7 @@ def draw(recipe, found, path, smoke=False):
             axes.set_xticks(EPSILONS, map(str, EPSILONS))
             axes.set_ylim(0, 102)
             axes.set_title(BOXES[box])
-            axes.set_xlabel("epsilon, of 255")
+            axes.set_xlabel("epsilon, in values of pixels")
         figure.axes[0].set_ylabel("error under FGSM (%)")
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, handlelength=3.2)
         figures.headline(figure, f"{recipe.name}: adversarial examples, mean and band over seeds", smoke)
