@@ -16,8 +16,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from keras_mixup.checks import is_number
 from keras_mixup.gradients import gradient
-from keras_mixup.methods import is_number
 
 _TINY = 1e-37  # of the float32 numbers that are not flushed to 0
 

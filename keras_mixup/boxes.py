@@ -57,7 +57,7 @@ def mix_boxes(parts, draw, layout, image_size, grid):
     if draw.cuts:
         form = _format(coordinates, layout)
         given = [ops.take(coordinates.tensor, rows) for rows in (original, partner)]
-        own, other = (_to_edges(ops, boxes, form, image_size) for boxes in given)
+        own, other = (to_edges(ops, boxes, form, image_size) for boxes in given)
         hole = _in_pixels(ops, draw.box, image_size, grid)
         window = None if draw.window is None else _in_pixels(ops, draw.window, image_size, grid)
         if window is not None:  # an image that is shrunk into a part of itself shows its boxes twice
@@ -165,7 +165,7 @@ def _format(part, layout):
 # --- From a format to edges in pixels, and back ---
 
 
-def _to_edges(ops, boxes, form, image_size):
+def to_edges(ops, boxes, form, image_size):
     """Boxes of any format as (top, left, bottom, right) in pixels."""
     a, b, c, d = (ops.cast(boxes[..., k], "float32") for k in range(4))
     kind = form.removeprefix("rel_")
@@ -183,7 +183,7 @@ def _to_edges(ops, boxes, form, image_size):
 
 
 def _from_edges(ops, edges, form, image_size):
-    """The way back from `_to_edges`."""
+    """The way back from `to_edges`."""
     kind = form.removeprefix("rel_")
     if form != kind:
         edges = [edge / side for edge, side in zip(edges, _sides(ops, image_size) * 2, strict=True)]

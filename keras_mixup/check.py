@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from keras_mixup import checks
-from keras_mixup.boxes import FORMATS
+from keras_mixup import ops as tables
+from keras_mixup.boxes import FORMATS, to_edges
 from keras_mixup.read_back import (
     BLENDED,
     CUT,
@@ -498,7 +499,8 @@ def _has_its_boxes(i, before, after, at, found, box_format, x):
     region, new = found.regions[i], keys(after[i])
     for boxes, shown in ((before[i], 1), (before[j], 2)):
         for box in boxes:
-            top, left, bottom, right = edges_of(box[at], box_format, region.shape[:2])
+            edges = to_edges(tables.of(box[at]), box[at], box_format, region.shape[:2])
+            top, left, bottom, right = map(float, edges)
             inside = region[int(np.floor(top)) : int(np.ceil(bottom)), int(np.floor(left)) : int(np.ceil(right))]
             there = tuple(np.concatenate(box)) in new
             whole = inside.size and (inside == shown).all()
@@ -506,19 +508,6 @@ def _has_its_boxes(i, before, after, at, found, box_format, x):
             if (whole and not there) or (hidden and there):
                 return False
     return True
-
-
-def edges_of(box, form, image_size):
-    """One bounding box of any of Keras' formats as (top, left, bottom, right) in pixels."""
-    a, b, c, d = box
-    kind = form.removeprefix("rel_")
-    edges = {
-        "yxyx": (a, b, c, d),
-        "xyxy": (b, a, d, c),
-        "xywh": (b, a, b + d, a + c),
-        "center_xywh": (b - d / 2, a - c / 2, b + d / 2, a + c / 2),
-    }[kind]
-    return np.array(edges) * (np.tile(image_size, 2) if form != kind else 1.0)
 
 
 def _diagnose(leaf, x, found, good, bad):

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_mixup import ops as tables
+from keras_mixup.checks import is_number
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup")
@@ -159,7 +160,7 @@ class ThresholdedBinaryCrossentropy(keras.losses.Loss):
         reduction="sum_over_batch_size",
         name="thresholded_binary_crossentropy",
     ):
-        if not _is_number(threshold) or not 0 <= threshold < 1:
+        if not is_number(threshold) or not 0 <= threshold < 1:
             raise ValueError(f"`threshold` should be a number in [0, 1). Received: threshold={threshold!r}.")
         super().__init__(name, reduction, _precision())
         self.threshold = threshold
@@ -272,7 +273,7 @@ def _class_weights(class_weight, classes):
                 f"`class_weight` should have a weight for each of the {classes} classes of the targets. "
                 f"Received: class_weight of length {len(values)}."
             )
-    if not all(_is_number(value) and math.isfinite(value) and value >= 0 for value in values):
+    if not all(is_number(value) and math.isfinite(value) and value >= 0 for value in values):
         raise ValueError(f"Class weights should be finite numbers >= 0. Received: class_weight={class_weight!r}.")
     return np.array(values, "float32")
 
@@ -285,7 +286,3 @@ def _precision():
 def _agree(one, other):
     """Whether two static shapes may be the same, as far as they are known."""
     return len(one) == len(other) and all(n == m or None in (n, m) for n, m in zip(one, other, strict=True))
-
-
-def _is_number(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
