@@ -17,7 +17,8 @@ from keras_mixup import checks, forms, roles
 from keras_mixup import ops as tables
 from keras_mixup.boxes import FORMATS, mix_boxes
 from keras_mixup.forms import CUT, MIX, ONE_HOT, PAIRS, ROWS, UNITE
-from keras_mixup.mixing import blend, image_axes, unite
+from keras_mixup.mixing import Draw, blend, image_axes, shrink, unite
+from keras_mixup.others import among_others, as_batch, beside, layout_for
 from keras_mixup.roles import (
     BOXES,
     FEATURES,
@@ -25,6 +26,7 @@ from keras_mixup.roles import (
     INPUTS,
     MASK,
     MASKS,
+    MULTI_HOT,
     PADDING,
     PASS,
     SAMPLE_WEIGHT,
@@ -42,6 +44,9 @@ class Batch(NamedTuple):
         features: The tensors of features, a tuple.
         image_size: Height and width of the images, or the length of the series, that are cut; None where nothing can
             be. Where a map of targets is coarser than the images, its size.
+        axes: For each of the features the axes that are `image_size` long, or whole multiples of it; None where that
+            is not cut. Left empty, they are height and width.
+        others: The batch that partners are taken from, where that is another one; None where it is this one.
 
     Example:
 
@@ -55,6 +60,13 @@ class Batch(NamedTuple):
     targets: Any = None
     features: tuple = ()
     image_size: tuple | None = None
+    axes: tuple = ()
+    others: "Batch | None" = None
+
+    @property
+    def partners(self):
+        """The batch that partners are taken from."""
+        return self if self.others is None else self.others
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,11 +77,12 @@ class Layout:
         num_classes: Number of classes of targets that are class ids, which become float32 one-hot rows: an int for all
             of them, or a dict by key, path or position (`{"fine": 100, "coarse": 20}`; targets not named are floats).
             An int does not speak of maps where there are other targets. None if all targets are floats.
-        pairs: If True, class ids become float32 rows (id, partner's id, weight of the original) instead of one-hot
-            rows; for many classes, with `PairLoss`.
+        pairs: If True, targets of any kind become float32 pairs: a last axis of (target, partner's target, weight of
+            the original). For many classes, and for losses that are not linear in the target; with `PairLoss`.
         roles: What tensors are, where their key or position does not say it, or says it wrongly: a dict from key, path
-            or position to `"features"`, `"targets"`, `"masks"` (targets that are cut where images are), `"boxes"`,
-            `"padding"` (masks of positions that count), `"sample_weight"` or `"pass"`.
+            or position to `"features"`, `"targets"`, `"multi_hot"` (rows of several labels, which are united),
+            `"masks"` (targets that are cut where images are), `"boxes"`, `"padding"` (masks of positions that count),
+            `"sample_weight"` or `"pass"`.
         data_format: `"channels_last"` or `"channels_first"`; None for `keras.config.image_data_format()`.
         axes: The axis that a method which cuts cuts along, as `1` for the time of `(batch, time, channels)`; or a tuple
             of axes. None for the height and width of images.
@@ -150,17 +163,26 @@ class Reading(NamedTuple):
         parts = [part for part in self.parts if part is not None]
         targets = [part for part in parts if part.role in (TARGETS, PAIRS)]
         targets = [part for part in targets if part.axes is None] or targets
-        features = tuple(part.tensor for part in parts if part.role == FEATURES)
-        return Batch(_batch_size(parts), targets[0].tensor if len(targets) == 1 else None, features, self.grid)
+        features = [part for part in parts if part.role == FEATURES]
+        return Batch(
+            _batch_size(parts),
+            targets[0].tensor if len(targets) == 1 else None,
+            tuple(part.tensor for part in features),
+            self.grid,
+            tuple(part.axes and tuple(axis for axis, _ in part.axes) for part in features),
+        )
 
 
-def mix_batch(batch, method, seed, *, dtype="float32", training=True, inputs=True, layout=None, **options):
+def mix_batch(batch, method, seed, *, others=None, dtype="float32", training=True, inputs=True, layout=None, **options):
     """Mix a batch by one draw of a method and return it in the same structure.
 
     Args:
         batch: `x`, a tuple `(x,)`, `(x, y)` or `(x, y, sample_weight)`, or a dict; see `keras_mixup/roles.py`.
         method: A `Method`, like `keras_mixup.Mixup(0.2)`.
         seed: An int, a `keras.random.SeedGenerator`, or a TensorFlow integer tensor of shape `(2,)`.
+        others: A batch that the partners are taken from in place of `batch` itself: backgrounds, another domain,
+            examples without labels. Of the same structure and shapes, with any number of rows; targets, and what else
+            it lacks, stay as they are: it may be the features alone.
         dtype: What integer features become.
         training: If False, nothing is mixed; every tensor still gets the form (dtype, one-hot rows) it has in training.
         inputs: If False, `x` passes through as it is, whatever it holds (but for padding masks), and the rest is mixed:
@@ -184,17 +206,25 @@ def mix_batch(batch, method, seed, *, dtype="float32", training=True, inputs=Tru
     ((4, 8, 8, 3), (4, 3))
     """
     layout = Layout(**options) if layout is None else layout
-    reading = read(batch, layout, method, dtype=dtype, training=training, inputs=inputs)
-    draw = method.draw(reading.seen(), seed) if training and method.mixes else None
+    form = {"dtype": dtype, "training": training, "inputs": inputs}
+    reading = read(batch, layout, method, **form)
+    seen, parts, alone = reading.seen(), reading.parts, set()
+    if others is not None:
+        others = as_batch(others, batch)
+        of_others = read(others, layout_for(others, layout), method, **form)
+        parts, alone = beside(reading, of_others, method)
+        seen = seen._replace(others=of_others.seen())
+    draw = method.draw(seen, seed) if training and method.mixes else None
     if draw is not None and draw.original is not None:
         _check_rows(reading, draw)
+    if draw is not None and others is not None:
+        draw = among_others(draw, seen.size)
     mixed = [
-        leaf.tensor if part is None else None if part.role == BOXES else _mix_part(part, draw)
-        for leaf, part in zip(reading.leaves, reading.parts, strict=True)
+        leaf.tensor if part is None else None if part.role == BOXES else _mix_part(part, draw, part.path in alone)
+        for leaf, part in zip(reading.leaves, parts, strict=True)
     ]
-    for places in _groups(reading.parts):
-        parts = [reading.parts[k] for k in places]
-        tensors = mix_boxes(parts, draw, layout, reading.image_size, reading.grid)
+    for places in _groups(parts):
+        tensors = mix_boxes([parts[k] for k in places], draw, layout, reading.image_size, reading.grid)
         for k, tensor in zip(places, tensors, strict=True):
             mixed[k] = tensor
     return keras.tree.pack_sequence_as(batch, mixed)
@@ -241,11 +271,17 @@ def read(batch, layout, method, *, dtype="float32", training=True, inputs=True):
     return Reading(leaves, parts, size, grid)
 
 
-def _mix_part(part, draw):
-    """Apply a draw to one part, each form in its way; without a draw only the form changes."""
+def _mix_part(part, draw, alone=False):
+    """Apply a draw to one part, each form in its way; without a draw only the form changes.
+
+    What is `alone`, having no counterpart where the partners come from, keeps its own number.
+    """
     ops = tables.of(part.tensor)
+    if alone and draw is not None:
+        rows = ops.arange(ops.shape(part.tensor)[0]) if draw.original is None else draw.original
+        draw = Draw(ops.ones((ops.shape(rows)[0],)), rows, original=rows, importance=draw.importance)
     if part.form == PAIRS:
-        return _pair_rows(part.tensor, draw)
+        return _pairs(part, draw)
     if draw is None:
         return part.tensor if part.form == UNITE else ops.cast(part.tensor, part.dtype)
     if part.form == UNITE:
@@ -259,17 +295,29 @@ def _mix_part(part, draw):
     return mixed
 
 
-def _pair_rows(classes, draw):
-    """Targets as (id of the original, id of the partner, weight of the original)."""
-    ops = tables.of(classes)
-    classes = ops.cast(ops.reshape(classes, (-1,)), "float32")
+def _pairs(part, draw):
+    """Targets with a last axis: the original's, the partner's, and the weight of the original."""
+    x, ops = part.tensor, tables.of(part.tensor)
+    if len(x.shape) == 2 and x.shape[1] == 1:
+        x = ops.reshape(x, (-1,))
+    nearest = not roles.is_float(x)
+    x = ops.cast(x, "float32")
     if draw is None:
-        return ops.stack([classes, classes, 0.0 * classes + 1.0], axis=1)
-    weight, partner, *_ = draw.for_targets
-    if len(partner.shape) == 2:
+        return ops.stack([x, x, ops.ones(ops.shape(x))], axis=-1)
+    if len(draw.partner.shape) == 2:
         raise ValueError("Pairs name one partner: `DMixup` has several. Leave `pairs` out and give `num_classes=...`.")
-    own = classes if draw.original is None else ops.take(classes, draw.original)
-    return ops.stack([own, ops.take(classes, partner), weight], axis=1)
+    rows, partner = ops.shape(x)[0], ops.cast(draw.partner, "int32")
+    original = ops.arange(rows) if draw.original is None else draw.original
+    own, other = ops.take(x, original), ops.take(x, partner)
+    if part.axes and draw.cuts:  # ones of the original cut as the images are, zeros of its partner
+        other = other if draw.window is None else shrink(other, draw.window, part.axes, nearest)
+        shown = ops.concat([ops.ones(ops.shape(x)), ops.zeros(ops.shape(x))])
+        weight = blend(
+            shown, draw._replace(partner=partner + rows, original=original, window=None), "float32", part.axes
+        )
+    else:
+        weight = ops.reshape(draw.for_targets.weight, (-1,) + (1,) * (len(x.shape) - 1)) * ops.ones(ops.shape(own))
+    return ops.stack([own, other, weight], axis=-1)
 
 
 def _check_rows(reading, draw):
@@ -441,7 +489,7 @@ def _classes(leaves, spaces, layout, by_position):
 def _part(leaf, axes, classes, layout, method, dtype, size, grid):
     """The part that a leaf is, by the table; None if it is left alone."""
     kind_of_method = forms.BOTH if method.cuts and method.averages else forms.CUTS if method.cuts else forms.AVERAGES
-    role = PAIRS if leaf.role == TARGETS and layout.pairs else leaf.role
+    role = PAIRS if leaf.role in (TARGETS, MASKS) and layout.pairs else leaf.role
     kind = forms.kind_of(roles.dtype_of(leaf.tensor), roles.is_dense(leaf.tensor))
     shape = _shape(leaf, classes, axes) if kind != "other" else "(batch,)"
     if kind != "other" and method.cuts and not axes and _may_be_a_map(leaf, size):
@@ -523,6 +571,8 @@ def _encoded(leaf, role, form, classes, dtype):
         if own == "uint16" and dtype == "float16":
             dtype = "float32"  # the largest numbers of uint16 are infinite in float16
         return leaf.tensor, own if is_float else dtype
+    if role == MULTI_HOT:
+        return ops.cast(leaf.tensor, "float32"), "float32"
     if form in (CUT, UNITE) or (role in (MASKS, PADDING, MASK, BOXES) and (is_float or role == BOXES)):
         return leaf.tensor, own
     return leaf.tensor, "float32"

@@ -15,6 +15,7 @@ from keras_mixup.boxes import FORMATS, to_edges
 from keras_mixup.read_back import (
     BLENDED,
     CUT,
+    SOFT,
     UNEXPLAINED,
     UNMIXED,
     Pair,
@@ -30,6 +31,7 @@ from keras_mixup.roles import (
     BOXES,
     FEATURES,
     MASK,
+    MULTI_HOT,
     PADDING,
     PASS,
     TARGETS,
@@ -89,9 +91,10 @@ def check_mixed(before, after, *, roles=None, box_format=None):
 
         after[i] = weight[i] * before[i] + (1 - weight[i]) * before[partner[i]]
 
-    or, for images cut and pasted as in CutMix, the partner whose pixels were pasted and the share of pixels kept. Then
-    it verifies that targets, sample weights, masks and further features were mixed by the same weight and partner, that
-    no label mass was lost, and that the weights look like draws from a Beta distribution.
+    or, for images cut and pasted as in CutMix, the partner whose pixels were pasted and the share of pixels kept (where
+    the edge is soft, as in SmoothMix, the mean share). Then it verifies that targets, sample weights, masks and further
+    features were mixed by the same weight and partner, that no label mass was lost, and that the weights look like
+    draws from a Beta distribution.
 
     Padding masks should be united, bounding boxes those of both images (where images are cut: those that are wholly
     outside or inside of what was pasted), targets of the images' height and width cut along the same region, and what
@@ -170,7 +173,7 @@ def _leaves(before, after, roles):
         )
     leaves, others, notes = [], [], []
     for leaf, (_, new) in zip(decide(before, roles, unsure=True), paths_after, strict=True):
-        united = leaf.role in (PADDING, MASK) and not is_float(leaf.tensor)
+        united = leaf.role == MULTI_HOT or (leaf.role in (PADDING, MASK) and not is_float(leaf.tensor))
         left = leaf.role == PASS or (leaf.role == UNSURE and _is_as_before(leaf.tensor, new))
         if leaf.role == BOXES or united or left:
             others.append((leaf, new))
@@ -276,7 +279,7 @@ def _judge_features(x, found):
     """Problems and notes that the features alone give rise to."""
     problems, notes = [], []
     name, size = f"`{x.name}`", len(found.kind)
-    mixed = np.isin(found.kind, (BLENDED, CUT)) & (np.abs(found.weight - 1) > 1e-6)
+    mixed = np.isin(found.kind, (BLENDED, CUT, SOFT)) & (np.abs(found.weight - 1) > 1e-6)
     w, slack = found.weight[mixed], found.slack[mixed]
     explained = ~np.isnan(found.weight)
 
@@ -328,16 +331,18 @@ def _judge_features(x, found):
         f"{_rows(same, size)} are as before (paired with themselves, or of weight 1); {np.sum(faint)} more keep over "
         "99 %."
     )
-    cut = found.kind == CUT
+    cut, soft = found.kind == CUT, found.kind == SOFT
+    if soft.any():
+        notes.append(f"{_rows(soft, size)} are blended by weights that vary over the image.")
     if cut.any():
-        notes.append(f"{_rows(cut, size)} are cut and pasted, {np.sum(mixed & ~cut)} are weighted means.")
+        notes.append(f"{_rows(cut, size)} are cut and pasted, {np.sum(mixed & ~cut & ~soft)} are weighted means.")
         unsure = cut & (found.slack > 0.01)
         if unsure.any():
             notes.append(
                 f"In {_rows(unsure, size)} the border of the pasted region is not visible; weights there are known to "
                 f"within {found.slack[unsure].max():.2f}."
             )
-    elif len(w) >= 8 and not one_weight:
+    elif len(w) >= 8 and not one_weight and not soft.any():
         spread = np.mean((np.clip(found.weight[explained], 0.0, 1.0) - 0.5) ** 2)
         if 0 < spread < 0.249:
             notes.append(
@@ -409,7 +414,7 @@ def _judge_others(others, x, found):
             )
         elif leaf.role == PASS and leaf.tensor is not None and not _is_as_before(leaf.tensor, new):
             problems.append(f"{name} should pass through as it is, by its key, and was changed.")
-        elif leaf.role in (PADDING, MASK):
+        elif leaf.role in (PADDING, MASK, MULTI_HOT):
             (old, _), (new, _) = _numpy(leaf.tensor, leaf.name), _numpy(new, leaf.name)
             if old.shape != new.shape:
                 problems.append(f"{name} changed its shape from {old.shape} to {new.shape}.")
@@ -419,8 +424,8 @@ def _judge_others(others, x, found):
             bad = [i for i in range(size) if not _is_united(flat, i, found)]
             if bad:
                 problems.append(
-                    f"{name} is not the union of both masks in {_rows(len(bad), size)} in which `{x.name}` is mixed: a "
-                    "position counts if it does so in either example."
+                    f"{name} is not the union of both examples' in {_rows(len(bad), size)} in which `{x.name}` is "
+                    "mixed: a position counts if it does so in either example."
                 )
     return problems
 
@@ -430,7 +435,7 @@ def _is_united(mask, i, found):
     if found.kind[i] == UNEXPLAINED:
         return True
     own, other, new = (part.astype(bool) for part in (mask.before[i], mask.before[found.partner[i]], mask.after[i]))
-    if found.kind[i] == CUT:
+    if found.kind[i] in (CUT, SOFT):
         return fills(mask, found.regions[i]) is None or cut_alike(mask, i, found)
     weight, slack = found.weight[i], max(found.slack[i], 1e-6)
     possible = [own | other]

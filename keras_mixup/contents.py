@@ -25,7 +25,9 @@ from keras_mixup.mixupe import MixupE
 from keras_mixup.model import MixupModel
 from keras_mixup.pairing import LabelDistance
 from keras_mixup.pipeline import c_mixup, mix_with, mixup
+from keras_mixup.saliencymix import SaliencyMix
 from keras_mixup.schedules import Adjustable, Schedule, off_epochs, without_hesitation
+from keras_mixup.smoothmix import SmoothMix
 from keras_mixup.weights import Folded
 
 __all__ = [
@@ -59,7 +61,9 @@ __all__ = [
     "RegMixup",
     "Remix",
     "ResizeMix",
+    "SaliencyMix",
     "Schedule",
+    "SmoothMix",
     "ThresholdedBinaryCrossentropy",
     "c_mixup",
     "check_mixed",

@@ -18,7 +18,7 @@ Methods: those that average examples, those that cut images, and those that do n
 
 from typing import NamedTuple
 
-from keras_mixup.roles import BOXES, FEATURES, INPUTS, MASK, MASKS, PADDING, PASS, SAMPLE_WEIGHT, TARGETS
+from keras_mixup.roles import BOXES, FEATURES, INPUTS, MASK, MASKS, MULTI_HOT, PADDING, PASS, SAMPLE_WEIGHT, TARGETS
 
 PAIRS = "pairs"
 
@@ -33,8 +33,9 @@ MEANING = {
     "What is not a whole number in [0, num_classes) is an error, or NaN in a compiled step, which cannot raise",
     ROWS: "as they are, as float32, mixed by the share. What is neither 0 nor 1 is an error, or NaN in a compiled step",
     CUT: "cut where images are cut, never averaged; keeps its dtype",
-    UNITE: "a position counts if it does so in either example (of weight > 0); keeps its dtype",
-    PAIRS: "float32 rows (id, partner's id, weight of the original)",
+    UNITE: "the larger of both examples' numbers (of those of weight > 0): a position, or a label, counts if it does "
+    "so in either. Masks keep their dtype, labels become float32",
+    PAIRS: "float32 with a last axis (target, partner's target, weight of the original); a map's is that of each pixel",
     BOXES: "the boxes of both, where both have a share; see `keras_mixup/boxes.py`",
     LEFT: "passes through bit for bit",
 }
@@ -52,6 +53,7 @@ EITHER = (True, False)
 NOUNS = {
     FEATURES: "features",
     TARGETS: "targets",
+    MULTI_HOT: "multi-hot rows",
     MASKS: "masks",
     SAMPLE_WEIGHT: "sample weights",
     PADDING: "padding masks",
@@ -100,9 +102,9 @@ NOT_CUT = (
     "What cuts images cannot cut padding masks. Received: `{name}` of {received}. Use a method like `Mixup`; cut along "
     "time, with `axes=1`; or, if it is a map of classes, name it `segmentation_mask`."
 )
-NOT_PAIRS = (
-    "`pairs=True` needs targets of shape `(batch,)`. Received: `{name}` of {received}. Leave `pairs` out and give "
-    "`num_classes=...`, or floats."
+NOT_ROWS = (
+    "Multi-hot targets should be rows with a place for each label. Received: `{name}` of {received}. If these are "
+    "class ids, leave the role out and give `num_classes=...`."
 )
 RAGGED_BOXES = (
     "Bounding boxes should be dense numeric tensors. Received: `{name}` of {received}. Fill ragged ones up, boxes with "
@@ -151,8 +153,13 @@ TABLE = (
     Rule(TARGETS, INTEGERS, A_MAP, NOT_GIVEN, refusal=NO_CLASSES_OF_MAP),
     Rule(TARGETS, INTEGERS, classes=NOT_GIVEN, refusal=NO_CLASSES),
     #
-    Rule(PAIRS, NUMBERS, ("(batch,)", "(batch, 1)"), form=PAIRS),
-    Rule(PAIRS, refusal=NOT_PAIRS),
+    Rule(PAIRS, ("other",), refusal=NOT_NUMBERS),
+    Rule(PAIRS, shapes=("stray",), methods=(CUTS, BOTH), refusal=MAY_BE_A_MAP),
+    Rule(PAIRS, form=PAIRS),
+    #
+    Rule(MULTI_HOT, ("other",), refusal=NOT_NUMBERS),
+    Rule(MULTI_HOT, shapes=("(batch,)", "(batch, 1)"), refusal=NOT_ROWS),
+    Rule(MULTI_HOT, form=UNITE),
     #
     Rule(MASKS, ("other",), refusal=NOT_NUMBERS),
     Rule(MASKS, shapes=("stray",), methods=(CUTS, BOTH), refusal=NOT_A_MAP),

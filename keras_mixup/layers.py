@@ -36,6 +36,9 @@ class MixLayer(keras.layers.Layer):
         - x: Features, or a whole batch in one; as for `MixupLayer`.
         - y: Targets.
         - sample_weight: Weights of the examples.
+        - others: A batch to take the partners from, in place of this one: backgrounds, another domain, examples without
+          labels; like this batch, or its `x` alone: what it lacks is not mixed. In a pipeline,
+          `Dataset.zip((dataset, noise)).map(lambda batch, others: layer(batch, others=others))`.
         - training: If False nothing is mixed; dtypes and one-hot rows are as in training. By default the layer mixes;
           inside a functional or `Sequential` model only where that trains.
 
@@ -89,9 +92,11 @@ class MixLayer(keras.layers.Layer):
         self._has_warned = False
         self.built = True
 
-    def __call__(self, x, y=None, sample_weight=None, **kwargs):
+    def __call__(self, x, y=None, sample_weight=None, *, others=None, **kwargs):
         batch = (x, y, sample_weight) if sample_weight is not None else x if y is None else (x, y)
         leaves = decide(batch, self.layout.roles)
+        if others is not None:
+            return self._call_with(others, batch, leaves, **kwargs)
         if any(isinstance(leaf.tensor, keras.KerasTensor) for leaf in leaves):
             kwargs["in_model"] = True  # a functional model keeps it, and gives it again at every call
         if _is_foreign([leaf.tensor for leaf in leaves if leaf.role != PASS]):
@@ -106,7 +111,16 @@ class MixLayer(keras.layers.Layer):
         outputs = [out if inside else leaf for leaf, out, inside in zip(leaves, outputs, enters, strict=True)]
         return keras.tree.pack_sequence_as(batch, outputs)
 
-    def call(self, batch, training=None, in_model=False):
+    def _call_with(self, others, batch, leaves, **kwargs):
+        """Mix with others; outside of models, which keep no such argument."""
+        if any(isinstance(leaf.tensor, keras.KerasTensor) for leaf in leaves):
+            raise ValueError(
+                "`others` can be given in a pipeline and in eager calls. Received: a symbolic batch, of a functional "
+                "model. Mix before the model, or use `MixupModel(network, method, others=...)`."
+            )
+        return self.call(batch, others=others, **kwargs)
+
+    def call(self, batch, training=None, in_model=False, others=None):
         if training is None:
             training = not in_model
         if training and in_model:
@@ -115,6 +129,7 @@ class MixLayer(keras.layers.Layer):
             batch,
             self.method,
             self._foreign_seed() if _is_foreign(keras.tree.flatten(batch)) else self._stream.here(),
+            others=others,
             layout=self.layout,
             dtype=self.compute_dtype,
             training=training,
@@ -201,6 +216,7 @@ class MixupLayer(MixLayer):
           through untouched.
         - y: Targets: float rows, or integers with `num_classes`.
         - sample_weight: Weights of the examples; they travel with the mix.
+        - others: A batch to take the partners from, in place of this one; as for `MixLayer`.
         - training: If False nothing is mixed; dtypes and one-hot rows are as in training.
 
     Returns:

@@ -1,8 +1,9 @@
 """Losses, and class weights, for mixed targets.
 
 Mixed targets have one of two forms. Soft rows `(batch, classes)` go with any loss that takes them, such as
-`keras.losses.CategoricalCrossentropy`. Pairs `(batch, 3)` name two classes and a weight, which is all a row holds
-however many classes there are; they go with `PairLoss`. They are float32 as a whole, which holds ids up to 2**24.
+`keras.losses.CategoricalCrossentropy`. Pairs `(..., 3)` hold two targets and a weight; they go with `PairLoss`. Of
+class ids that is all a row holds however many classes there are; of other targets it is more, and lets a loss that is
+not linear in the target be interpolated. They are float32 as a whole, which holds ids up to 2**24.
 """
 
 import math
@@ -11,20 +12,21 @@ import numbers
 import keras
 import numpy as np
 
+from keras_mixup import checks
 from keras_mixup import ops as tables
 from keras_mixup.checks import is_number
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup")
 class PairLoss(keras.losses.Loss):
-    """Weigh a loss against two classes, for targets given as pairs: the form for large label spaces.
+    """Weigh a loss against two targets, given as pairs: for large label spaces, and for any loss at all.
 
         loss = weight * loss(a, prediction) + (1 - weight) * loss(b, prediction)
 
-    A target is a row `[a, b, weight]`: the class id of the original, that of its partner, and the share of the
-    original. For cross-entropy, which is linear in the target, this is the loss of the soft row
-    `weight * one_hot(a) + (1 - weight) * one_hot(b)`. For other losses (focal, squared error) it is not: it is the mix
-    of the two losses and not the loss of the mixed target.
+    A target is a row `[a, b, weight]`: that of the original, that of its partner, and the share of the original. For
+    cross-entropy, which is linear in the target, this is the loss of the soft row `weight * one_hot(a) + (1 - weight) *
+    one_hot(b)`. For other losses (focal, squared error) it is not: it is the mix of the two losses and not the loss of
+    the mixed target.
 
     With 21,841 classes and batches of 256 (measured on two CPU cores) the targets take 3,072 bytes in place of
     22,365,184, and a pipeline step makes them in 0.6 ms in place of 3 ms. Loss and gradient take as long as with rows
@@ -41,11 +43,14 @@ class PairLoss(keras.losses.Loss):
         one_hot: If True, the loss is one that takes rows: it gets the two ids as one-hot rows, as wide as the
             predictions, made two at a time on the accelerator. So focal losses, label smoothing and binary
             cross-entropy can be used.
+        dense: If True, targets are not class ids but have the form of the predictions: soft rows, quantities, boxes,
+            pixels. Any loss of them can be interpolated (Huber, Dice, cosine, IoU, one of your own).
         name: Name of the loss.
 
     Call arguments:
-        - y_true: Float32 pairs of shape `(batch, 3)`, or class ids of shape `(batch,)` or `(batch, 1)`.
-        - y_pred: Predictions of shape `(batch, classes)`.
+        - y_true: Float32 pairs: of class ids `(batch, 3)` or, of maps, `(batch, height, width, 3)`; of dense targets
+          their shape and a last axis of 3. Or targets without pairs, as validation data have them.
+        - y_pred: Predictions of shape `(batch, ..., classes)` or, if dense, of the shape of a target.
         - sample_weight: Weights of the examples, as for any Keras loss.
 
     Raises:
@@ -61,11 +66,18 @@ class PairLoss(keras.losses.Loss):
     >>> round(float(loss([0, 1], predictions)), 4)  # validation data
     0.6931
 
+    A loss that is not linear in the target: to 0.75 of the one and 0.25 of the other, not to their mean.
+
+    >>> loss = PairLoss("mean_absolute_error", dense=True)
+    >>> targets = [[[1.0, 5.0, 0.75], [2.0, 2.0, 0.75]]]  # of an example with two numbers
+    >>> float(loss(targets, [[2.0, 2.0]]))
+    0.75
+
     Reference:
         mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 2; the authors' code trains this form.
     """
 
-    def __init__(self, loss, one_hot=False, name="pair_loss"):
+    def __init__(self, loss, one_hot=False, dense=False, name="pair_loss"):
         self.loss = keras.losses.get(loss)
         if not callable(self.loss):
             raise ValueError(
@@ -77,34 +89,70 @@ class PairLoss(keras.losses.Loss):
                 "`loss` should not ignore a class: a mixed target may have half of it. Give such examples a "
                 f"`sample_weight` of 0 before mixing. Received: ignore_class={self.loss.ignore_class!r}."
             )
+        checks.truth("one_hot", one_hot)
+        checks.truth("dense", dense)
+        if one_hot and dense:
+            raise ValueError(
+                "`one_hot` is of class ids, which `dense` targets are not. Received: both. Give one of them."
+            )
         self.one_hot = one_hot
+        self.dense = dense
         super().__init__(name, getattr(self.loss, "reduction", "sum_over_batch_size"), _precision())
 
     def call(self, y_true, y_pred):
         y_true, y_pred = keras.ops.convert_to_tensor(y_true), keras.ops.convert_to_tensor(y_pred)
-        shape = tuple(y_true.shape)
-        if len(shape) == 1 or (len(shape) == 2 and shape[1] == 1):
-            return self._against(keras.ops.reshape(y_true, (-1,)), y_pred)
-        if len(shape) != 2 or shape[1] not in (3, None):
-            raise ValueError(
-                "Targets should be pairs of shape (batch, 3), [id of the original, id of the partner, weight of the "
-                f"original], or class ids of shape (batch,). Received: y_true of shape {shape}. For soft rows use a "
-                "loss that takes them: `keras.losses.CategoricalCrossentropy`."
-            )
-        of_original, of_partner = (self._against(y_true[:, i], y_pred) for i in (0, 1))
-        weight = keras.ops.reshape(y_true[:, 2], (-1,) + (1,) * (len(of_original.shape) - 1))
+        if not self._are_pairs(tuple(y_true.shape), tuple(y_pred.shape)):
+            return self._against(y_true, y_pred)
+        of_original, of_partner = (self._against(y_true[..., k], y_pred) for k in (0, 1))
+        weight = y_true[..., 2]
+        while len(weight.shape) > len(of_original.shape):  # the loss is a mean along this axis
+            weight = weight[..., 0]
         return weight * of_original + (1.0 - weight) * of_partner
 
-    def _against(self, ids, y_pred):
-        """The loss of each example if all of its target were this class."""
+    def _are_pairs(self, shape, predicted):
+        """Whether targets of a shape are pairs, and not what they are in validation data."""
+        rank, of_three = len(predicted), len(shape) > 0 and shape[-1] in (3, None)
+        if self.dense:
+            columns = len(shape) == rank and predicted[-1] == 1 and shape[-1] != 1  # pairs of one number each
+            if len(shape) == rank + 1 or columns:
+                pairs, known = True, of_three
+            else:
+                pairs, known = False, len(shape) in (rank, rank - 1)
+        else:
+            pairs = len(shape) == rank and shape[-1] != 1
+            known = of_three if pairs else len(shape) in (rank, rank - 1)
+        if not known:
+            plain = "targets of the predictions' shape" if self.dense else "class ids of shape (batch,)"
+            cure = (
+                "Make them with `pairs=True`."
+                if self.dense
+                else "For soft rows use a loss that takes them: `keras.losses.CategoricalCrossentropy`; for pairs of "
+                "other targets than class ids, `dense=True`."
+            )
+            pair = (
+                "(..., 3), [target of the original, of the partner"
+                if self.dense
+                else ("(batch, 3), [id of the original, id of the partner")
+            )
+            raise ValueError(
+                f"Targets should be pairs of shape {pair}, weight of the original], or {plain}. Received: y_true of "
+                f"shape {shape} for predictions of shape {predicted}. {cure}"
+            )
+        return pairs
+
+    def _against(self, y_true, y_pred):
+        """The loss of each example, or place, if all of its target were this."""
+        if not self.dense and len(y_true.shape) == len(y_pred.shape):
+            y_true = keras.ops.squeeze(y_true, -1)
         if self.one_hot:
-            ids = keras.ops.one_hot(keras.ops.cast(ids, "int32"), y_pred.shape[-1], dtype=self.dtype)
-        return getattr(self.loss, "call", self.loss)(ids, y_pred)
+            y_true = keras.ops.one_hot(keras.ops.cast(y_true, "int32"), y_pred.shape[-1], dtype=self.dtype)
+        return getattr(self.loss, "call", self.loss)(y_true, y_pred)
 
     def get_config(self):
         return {
             "loss": keras.saving.serialize_keras_object(self.loss),
             "one_hot": self.one_hot,
+            "dense": self.dense,
             "name": self.name,
         }
 

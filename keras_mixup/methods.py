@@ -3,9 +3,10 @@
     draw(batch: Batch, seed) -> Draw
 
 Every door takes any of them: `MixLayer(CutMix(1.0))`, `dataset.apply(mix_with(CutMix(1.0)))`,
-`MixupModel(network, CutMix(1.0))`. Two more, which need the network, are in `manifold.py` and `mixupe.py`.
+`MixupModel(network, CutMix(1.0))`. Some have files of their own: `saliencymix.py`, `smoothmix.py` and, those that need
+the network, `manifold.py` and `mixupe.py`.
 
-A method of one's own is a subclass of `Method` with a dataclass decorator and one function.
+A method of one's own is a subclass of `Method` with a dataclass decorator and one function; see `guides/own_method.md`.
 """
 
 import dataclasses
@@ -25,6 +26,8 @@ from keras_mixup.mixing import Draw
 from keras_mixup.schedules import Adjustable
 
 BY_NAME = ("per", "pairing", "probability")
+# All methods: those of this package by name in lower case, those of others as "module:Name". They enter themselves.
+REGISTRY: "dict[str, type[Method]]" = {}
 
 
 class _Signature:
@@ -99,6 +102,8 @@ class Method:
             cls.__repr__ = Method.__repr__
         if "draw" in vars(cls):
             cls.draw = _of_a_batch(cls.draw)
+        ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+        REGISTRY[cls.__name__.lower() if ours else f"{cls.__module__}:{cls.__name__}"] = cls
         # Saved models name a class by its package and its own name.
         keras.saving.register_keras_serializable(package=cls.__module__.partition(".")[0])(cls)
 
@@ -170,8 +175,32 @@ class Method:
         return values if self.per == "example" else values * tables.of(values).ones((batch.size,))
 
     def partner(self, batch, seed):
-        """Who is mixed with whom, by the method's pairing: an int32 tensor `(size,)`."""
-        return pairings.rule(self.pairing)(batch.size, seed, batch.targets)
+        """Who is mixed with whom, by the method's pairing: an int32 tensor `(size,)`, rows of `batch.partners`."""
+        rule = pairings.rule(self.pairing)
+        if batch.others is None:
+            return rule(batch.size, seed, batch.targets)
+        if rule in pairings.WITHIN or isinstance(rule, pairings.LabelDistance):
+            raise ValueError(
+                "`pairing` should not look at targets where the partners are others. "
+                f"Received: pairing={self.pairing!r}. Leave it out, or use a function `(size, seed, targets)`."
+            )
+        sizes = batch.size, batch.others.size
+        known = all(isinstance(size, int) for size in sizes)
+        rows = rule(max(sizes) if known else tables.of(*sizes).maximum(*sizes), seed, batch.targets)
+        return rows[: batch.size] % batch.others.size
+
+    def image_size(self, batch):
+        """Height and width of the images, or the length of the series, that this method cuts.
+
+        Raises:
+            ValueError: If nothing in the batch can be cut.
+        """
+        if batch.image_size is None:
+            raise ValueError(
+                f"`{type(self).__name__}` cuts images. Received: a batch of which no size of images is known. Give "
+                "`Batch(size, image_size=(height, width))`; or use `Mixup` for other data."
+            )
+        return batch.image_size
 
     def only_some(self, values, otherwise, batch, seed):
         """These values with the method's probability, other ones else; a row per example or one per batch."""
@@ -305,7 +334,7 @@ class CutMix(Method):
 
     def draw(self, batch: Batch, seed: Any) -> Draw:
         """Draw a box and a partner for each image; arguments and result as for `Mixup.draw`."""
-        size = _size_of_images(self, batch)
+        size = self.image_size(batch)
         for_weight, for_partner, for_coin, for_box = tables.of(seed, batch.size).split(seed, 4)
         if self.minmax is None:
             keep = weights.draw(self.count(batch), self.alpha, for_weight)
@@ -355,7 +384,7 @@ class ResizeMix(Method):
 
     def draw(self, batch: Batch, seed: Any) -> Draw:
         """Draw a box and a partner for each image; arguments and result as for `Mixup.draw`."""
-        size = _size_of_images(self, batch)
+        size = self.image_size(batch)
         for_partner, for_coin, for_box = tables.of(seed, batch.size).split(seed, 3)
         box = regions.square_box(size, self.scale, self.count(batch), for_box)
         draw = _paste(self, batch, self.only_some(box, 0, batch, for_coin), for_partner)
@@ -404,7 +433,7 @@ class FMix(Method):
 
     def draw(self, batch: Batch, seed: Any) -> Draw:
         """Draw a region and a partner for each image; arguments and result as for `Mixup.draw`."""
-        size = _size_of_images(self, batch)
+        size = self.image_size(batch)
         ops = tables.of(seed, batch.size)
         for_weight, for_partner, for_coin, for_region = ops.split(seed, 4)
         keep = self.only_some(weights.draw(self.count(batch), self.alpha, for_weight), 1.0, batch, for_coin)
@@ -467,9 +496,11 @@ class Remix(Method):
         """Draw a weight, a partner and the targets' own weight; arguments and result as for `Mixup.draw`."""
         draw = draw_mixup(self, batch, seed)
         ops = tables.of(seed, batch.size)
-        classes = ops.cast(pairings.class_ids(batch.targets, seed), "int32")
-        count = ops.take(ops.convert(self.class_counts), classes)
-        ratio = count / ops.take(count, draw.partner)
+        count, count_of_all = (
+            ops.take(ops.convert(self.class_counts), ops.cast(pairings.class_ids(one.targets, seed), "int32"))
+            for one in (batch, batch.partners)
+        )
+        ratio = count / ops.take(count_of_all, draw.partner)
         weight = draw.weight
         share = ops.where((ratio <= 1.0 / self.kappa) & (1.0 - weight < self.tau), 1.0, weight)
         share = ops.where((ratio >= self.kappa) & (weight < self.tau), 0.0, share)
@@ -677,6 +708,8 @@ def _alike(draws, batch):
     if any(d.region is not None for d in draws):
         everywhere = ops.arange(1)[(slice(None),) + (None,) * len(size)] == 0
         draws = [d if d.region is not None else d._replace(region=everywhere) for d in draws]
+        if len({keras.backend.standardize_dtype(d.region.dtype) for d in draws}) > 1:
+            draws = [d._replace(region=ops.cast(d.region, "float32")) for d in draws]
     if any(d.box is not None for d in draws):
         nowhere = ops.stack([0] * (2 * len(size)))[None]
         draws = [d if d.box is not None else d._replace(box=nowhere) for d in draws]
@@ -761,13 +794,3 @@ def _paste(method, batch, box, for_partner):
     share = method.for_all(regions.share_outside(box, batch.image_size), batch)
     weight = tables.of(box).ones((batch.size,))
     return Draw(weight, method.partner(batch, for_partner), target_weight=share, box=box)
-
-
-def _size_of_images(method, batch):
-    """Height and width of the images, or the length of the series, that a method cuts."""
-    if batch.image_size is None:
-        raise ValueError(
-            f"`{type(method).__name__}` cuts images. Received: a batch of which no size of images is known. Give "
-            "`Batch(size, image_size=(height, width))`; or use `Mixup` for other data."
-        )
-    return batch.image_size

@@ -26,11 +26,11 @@ class MixedAccuracy(keras.metrics.MeanMetricWrapper):
     Args:
         k: Number of guesses: the target's share of the `k` most probable classes is counted.
         pairs: If True, targets are pairs `[id of the original, id of the partner, weight of the original]` of shape
-            `(batch, 3)`, as for `PairLoss`; if False, rows. It has to be said: with three classes they look alike.
+            `(batch, ..., 3)`, as for `PairLoss`; if False, rows. It has to be said: with three classes they look alike.
         name: Name of the metric; by default `mixed_accuracy`, or `mixed_top_5_accuracy` for `k=5`.
 
     Call arguments:
-        - y_true: Rows `(batch, ..., classes)` or pairs `(batch, 3)`; or class ids `(batch, ...)`, in either case.
+        - y_true: Rows `(batch, ..., classes)` or pairs `(batch, ..., 3)`; or class ids `(batch, ...)`, in either case.
         - y_pred: Probabilities or logits `(batch, ..., classes)` of two classes or more.
         - sample_weight: Weights of the examples, as for any Keras metric.
 
@@ -83,11 +83,11 @@ def _share(y_true, y_pred, k, pairs):
         return hit(y_true)
     if len(shape) == rank and shape[-1] == 1:
         return hit(keras.ops.squeeze(y_true, -1))
-    if pairs and len(shape) == rank == 2 and shape[1] in (3, None):
-        weight = keras.ops.cast(y_true[:, 2], "float32")
-        return weight * hit(y_true[:, 0]) + (1.0 - weight) * hit(y_true[:, 1])
+    if pairs and len(shape) == rank and shape[-1] in (3, None):
+        weight = keras.ops.cast(y_true[..., 2], "float32")
+        return weight * hit(y_true[..., 0]) + (1.0 - weight) * hit(y_true[..., 1])
     if pairs or len(shape) != rank or shape[-1] not in (classes, None):
-        form = "pairs of shape (batch, 3)" if pairs else f"rows of {classes} classes"
+        form = "pairs of shape (batch, ..., 3)" if pairs else f"rows of {classes} classes"
         raise ValueError(
             f"Targets should be {form}, or class ids. Received: y_true of shape {shape}, y_pred of shape "
             f"{tuple(y_pred.shape)} with pairs={pairs!r}."

@@ -28,8 +28,9 @@ class Draw(NamedTuple):
         partner: Integer tensor of shape `(batch,)` or `(batch, partners)`: the row of the example that is mixed in.
         target_weight: The share of the original in the targets, `(batch,)`; None if it is `weight`.
         region: Boolean tensor of shape `(batch, height, width)` or `(1, height, width)`, for images: where it is True
-            the two images are mixed by `weight`; elsewhere the result is the partner. `(batch, length)` for what is cut
-            along one axis. None: True everywhere.
+            the two images are mixed by `weight`; elsewhere the result is the partner. Or floats in [0, 1], for an edge
+            that is soft: the share of what is mixed by `weight`, the partner having the rest. `(batch, length)` for
+            what is cut along one axis. None: True everywhere.
         box: Integer tensor of shape `(batch, 4)` or `(1, 4)` of rows (top, left, bottom, right), `(batch, 2)` for what
             is cut along one axis: inside it the result is the partner. None: no box.
         window: As `box`: the partner image is shrunk into that window before it is mixed in. None: not shrunk.
@@ -202,17 +203,23 @@ def _cut(x, weight, original, partner, region, box, window, axes, dtype):
         this, other = ops.cast(this, precision), ops.cast(other, precision)
         mixed = ops.where(weight == 1.0, this, ops.where(weight == 0.0, other, weight * this + (1.0 - weight) * other))
     if region is not None:
-        mixed = ops.where(_at_places(region, x, axes), mixed, other)
+        region = _at_places(region, x, axes)
+        if keras.backend.standardize_dtype(region.dtype) == "bool":
+            mixed = ops.where(region, mixed, other)
+        else:
+            share = ops.cast(region, precision)
+            soft = share * mixed + (1.0 - share) * other
+            mixed = ops.where(share == 1.0, mixed, ops.where(share == 0.0, other, soft))
     if box is not None:
         mixed = ops.where(regions.inside(box, lengths, axes, len(x.shape)), other, mixed)
     return ops.cast(mixed, dtype)
 
 
 def unite(mask, draw):
-    """Mix a mask of valid positions: a position is valid if it is so in any example of weight > 0.
+    """Mix a mask of valid positions, or multi-hot labels: what counts in any example of weight > 0 counts.
 
     Args:
-        mask: Boolean tensor of shape `(batch, ...)`, or integers 0 and 1.
+        mask: Tensor of shape `(batch, ...)`: booleans, integers 0 and 1, or floats, of which the largest is taken.
         draw: A `Draw` for that batch, without a region.
 
     Returns:
@@ -233,11 +240,13 @@ def unite(mask, draw):
     # Where the features are mixed inside the network, it is the targets' weight that says who has a share.
     share = ops.maximum(*shares)
     original = ops.arange(ops.shape(mask)[0]) if draw.original is None else draw.original
-    union = 0
+    dtype = keras.backend.standardize_dtype(mask.dtype)
+    number = "int32" if dtype == "bool" else dtype
+    union = ops.cast(0, number)
     for k, rows in enumerate([original, *(partner[:, k] for k in range(partner.shape[1]))]):
         counts = _per_row(share[:, k] > 0.0, mask)
-        union = ops.maximum(union, ops.where(counts, ops.cast(ops.take(mask, rows), "int32"), 0))
-    return ops.cast(union, keras.backend.standardize_dtype(mask.dtype))
+        union = ops.maximum(union, ops.where(counts, ops.cast(ops.take(mask, rows), number), ops.cast(0, number)))
+    return ops.cast(union, dtype)
 
 
 def shrink(images, window, axes=None, nearest=False):

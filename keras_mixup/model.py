@@ -80,6 +80,9 @@ class MixupModel(RandomStates, keras.Model):
         axes: As for `MixLayer`.
         box_format: As for `MixLayer`.
         min_area: As for `MixLayer`.
+        others: Examples to take the partners from, in place of the batch itself: `x` or `(x, y)`, arrays of any number
+            of rows, like the data of `fit`; what they lack is not mixed. They are kept on the accelerator, and each
+            step draws rows of them at random. Mixing the input only; not saved with the model.
         seed: An int for the same draws in every run; None for fresh ones.
         **kwargs: `name`, `dtype` and the other arguments of `keras.Model`.
 
@@ -121,6 +124,7 @@ class MixupModel(RandomStates, keras.Model):
         axes=None,
         box_format=None,
         min_area=0.1,
+        others=None,
         seed=None,
         **kwargs,
     ):
@@ -143,6 +147,12 @@ class MixupModel(RandomStates, keras.Model):
         self.method = as_method(method)
         self.method.check_model(at, pairs)
         self.at = at
+        self._others = _Others(others)
+        if others is not None and (at is not None or self.method.places != (None,)):
+            raise ValueError(
+                "`others` can be mixed with the input, and not with what a layer returns. "
+                f"Received: at={at!r}, method={self.method!r}."
+            )
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         # Compiled steps see changes of a variable only if the model tracks it.
@@ -265,7 +275,8 @@ class MixupModel(RandomStates, keras.Model):
         """A batch mixed, or without a seed only in the form that it has when it is mixed."""
         mixes_input = None in self._step.hidden.places
         options = {"layout": self.layout, "dtype": self.compute_dtype, "inputs": mixes_input}
-        return mix_batch(data, method, seed, training=seed is not None, **options)
+        others = None if seed is None else self._others.sample(data, seed)
+        return mix_batch(data, method, seed, others=others, training=seed is not None, **options)
 
     def _rows(self, x, y):
         """Targets in the form that they have when they are mixed, wherever they meet predictions."""
@@ -342,6 +353,29 @@ def _is_sparse(thing):
     if isinstance(thing, str):
         return thing in SPARSE_NAMES
     return any(isinstance(thing, kind) if isinstance(kind, type) else thing is kind for kind in SPARSE)
+
+
+class _Others:
+    """The examples that partners are taken from, kept where the network trains; None for the batch itself."""
+
+    def __init__(self, others):
+        self.tree = None if others is None else keras.tree.map_structure(keras.ops.convert_to_tensor, others)
+        sizes = {int(x.shape[0]) for x in keras.tree.flatten(self.tree) if x is not None}
+        if others is not None and (len(sizes) != 1 or 0 in sizes):
+            raise ValueError(
+                "`others` should be arrays with as many rows each, one at least. "
+                f"Received: arrays of {sorted(sizes)} rows."
+            )
+        self.size = max(sizes, default=0)
+
+    def sample(self, data, seed):
+        """As many rows as a batch has, drawn uniformly; None where partners are in the batch."""
+        if self.tree is None:
+            return None
+        x = keras.tree.flatten(data)[0]
+        places = keras.random.uniform((keras.ops.shape(x)[0],), seed=seed, dtype="float32")
+        rows = keras.ops.minimum(keras.ops.cast(places * self.size, "int32"), self.size - 1)
+        return keras.tree.map_structure(lambda x: keras.ops.take(x, rows, axis=0), self.tree)
 
 
 class _Step:

@@ -187,6 +187,7 @@ def _random_below(bound, seed):
     return ops.maximum(ops.minimum(below, bound - 1), 0)
 
 
+WITHIN = (same_class, other_class)  # look at targets, and so pair within a batch
 RULES = {rule.__name__: rule for rule in (shuffle, derangement, reverse, roll, same_class, other_class)}
 
 

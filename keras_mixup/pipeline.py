@@ -14,6 +14,7 @@ def mixup(
     probability=1.0,
     num_classes=None,
     roles=None,
+    others=None,
     seed=None,
     num_parallel_calls=None,
     input_context=None,
@@ -47,6 +48,10 @@ def mixup(
         roles: What tensors are whose key or position does not say it, as in `{"category": "targets", "depth": "masks",
             "meta": "pass"}`, by key, path or position. Without it a batch of which it is not sure what to mix is
             refused.
+        others: A batched `tf.data.Dataset` to take the partners from, in place of the batch itself: backgrounds,
+            another domain, examples without labels. Its batches are like those of the dataset, or their `x` alone: what
+            they lack is not mixed. It is repeated as often as needed; shuffle it. Pairing does not look at targets
+            then.
         seed: An int for the same draws in every run (under the same `tf.random.set_seed`, if one was set); None for
             fresh ones. Or a scalar int64 tensor, so that `Dataset.range(epochs).flat_map(...)` can give each epoch a
             seed of its own.
@@ -78,6 +83,7 @@ def mixup(
         Mixup(alpha, per=per, pairing=pairing, probability=probability),
         num_classes=num_classes,
         roles=roles,
+        others=others,
         seed=seed,
         num_parallel_calls=num_parallel_calls,
         input_context=input_context,
@@ -95,6 +101,7 @@ def mix_with(
     axes=None,
     box_format=None,
     min_area=0.1,
+    others=None,
     seed=None,
     num_parallel_calls=None,
     input_context=None,
@@ -113,6 +120,7 @@ def mix_with(
         axes: As for `MixLayer`.
         box_format: As for `MixLayer`.
         min_area: As for `MixLayer`.
+        others: As for `mixup`.
         seed: As for `mixup`.
         num_parallel_calls: As for `mixup`.
         input_context: As for `mixup`.
@@ -133,6 +141,8 @@ def mix_with(
         box_format=box_format,
         min_area=min_area,
     )
+    if others is not None:
+        _check_others(others)
     if seed is not None and not _is_seed(seed):
         raise ValueError(f"`seed` should be an integer or None. Received: seed={seed!r}.")
 
@@ -141,14 +151,22 @@ def mix_with(
         import tensorflow as tf
 
         @tf.autograph.experimental.do_not_convert
-        def mix_element(batch_seed, batch):
+        def mix_element(batch_seed, batch, *partners):
             if input_context is not None:
                 batch_seed = tf.random.fold_in(batch_seed, input_context.input_pipeline_id)
-            return mix_batch(batch, method, batch_seed, layout=layout, dtype=keras.config.floatx())
+            return mix_batch(
+                batch,
+                method,
+                batch_seed,
+                others=partners[0] if partners else None,
+                layout=layout,
+                dtype=keras.config.floatx(),
+            )
 
         # Seeds first: where `tf.distribute` fails to share out the files of what is zipped, having begun with the data
         # it keeps that share, takes a share of this by batches, and loses the rest.
-        return tf.data.Dataset.zip((batch_seeds(seed), dataset)).map(
+        sources = (batch_seeds(seed), dataset) + (() if others is None else (others.repeat(),))
+        return tf.data.Dataset.zip(sources).map(
             mix_element,
             num_parallel_calls=num_parallel_calls or tf.data.AUTOTUNE,
             deterministic=True,
@@ -170,6 +188,19 @@ def batch_seeds(seed):
         return number.map(lambda batch: tf.stack([seed, batch]))
     draws = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
     return tf.data.Dataset.zip((draws, number)).map(lambda *batch_seed: tf.stack(batch_seed))
+
+
+def _check_others(others):
+    """Raise a `ValueError` unless partners can be taken from this."""
+    import tensorflow as tf
+
+    if not isinstance(others, tf.data.Dataset):
+        raise ValueError(
+            "`others` should be a batched `tf.data.Dataset`. "
+            f"Received: a {type(others).__name__}. Make one: `tf.data.Dataset.from_tensor_slices(x).batch(128)`."
+        )
+    if others.cardinality() == 0:
+        raise ValueError("`others` should hold a batch at least. Received: an empty dataset.")
 
 
 def _is_seed(seed):

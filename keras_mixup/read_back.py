@@ -13,7 +13,7 @@ from keras_mixup.roles import MASKS
 # How many float64 numbers to hold at a time.
 AT_A_TIME = 2**18
 # What a row was found to be.
-UNEXPLAINED, UNMIXED, BLENDED, CUT = range(4)
+UNEXPLAINED, UNMIXED, BLENDED, CUT, SOFT = range(5)
 
 
 class Pair(NamedTuple):
@@ -42,7 +42,9 @@ class Found(NamedTuple):
     weight: Any
     partner: Any
     slack: Any  # how far the weight may be off
-    regions: dict  # row of an image cut and pasted: 1 where the pixel must be its own, 2 the partner's, 0 if either
+    # Row of an image cut and pasted: 1 where the pixel must be its own, 2 the partner's, 0 if either. Of one with a
+    # soft edge: floats, the share of its own, NaN where that is not seen.
+    regions: dict
     bias: float  # mean of what came out minus what should have, if in whole numbers
     sick: Any  # rows with NaN or infinity
 
@@ -78,12 +80,12 @@ def read(x, followers):
         best = int(np.argmax(_agreed(followers, i, partners, weights, margins))) if len(partners) > 1 else 0
         kind[i], partner[i], weight[i], margin[i] = what, partners[best], weights[best], margins[best]
 
-    def settle_as_cut(i, only_if_agreed=False):
-        readings = _pasted(x, i, np.flatnonzero(~sick_before & (np.arange(size) != i)))
+    def settle_as_cut(i, only_if_agreed=False, pasted=_pasted, what=CUT):
+        readings = pasted(x, i, np.flatnonzero(~sick_before & (np.arange(size) != i)))
         if readings:
             partners, codes, weights, margins = map(np.array, zip(*readings, strict=True))
             if not only_if_agreed or _agreed(followers, i, partners, weights, margins).any():
-                settle(i, CUT, partners, weights, margins)
+                settle(i, what, partners, weights, margins)
                 regions[i] = codes[list(partners).index(partner[i])]
 
     unmixed = moved <= (0 if x.step else x.spacing * peak)
@@ -110,6 +112,8 @@ def read(x, followers):
     if len(x.shape) >= 2:
         for i in np.flatnonzero((kind == UNEXPLAINED) & ~sick_after):
             settle_as_cut(i)
+            if kind[i] == UNEXPLAINED:  # without channels any image between two others looks like that
+                settle_as_cut(i, only_if_agreed=len(x.shape) < 3, pasted=_softly_pasted, what=SOFT)
         # Where others are cut and pasted, a row that looks untouched or replaced may have an invisible border.
         for i in np.flatnonzero((kind == UNMIXED) | (kind == BLENDED)):
             if regions and not _agreed(followers, i, *(each[[i]] for each in (partner, weight, margin))).all():
@@ -208,6 +212,35 @@ def _pasted(x, i, others):
     return readings
 
 
+def _softly_pasted(x, i, others):
+    """All readings of row i as an image blended with another by shares that vary over the image, as by `_pasted`."""
+    new, own = x.after[i].astype("float64"), x.before[i].astype("float64")
+    sample = np.linspace(0, len(new) - 1, min(len(new), 512)).astype(int)
+    near = 8 * x.spacing * max(np.abs(x.before[i]).max(), np.abs(new).max(), 1e-30) + x.step
+    some = x.before[np.ix_(others, sample)]
+    above = (new[sample] >= np.minimum(own[sample], some) - near).all(1)
+    below = (new[sample] <= np.maximum(own[sample], some) + near).all(1)
+    readings = []
+    for j in others[above & below]:
+        other = x.before[j].astype("float64")
+        for axis in (-1, 0) if len(x.shape) > 2 else (None,):
+            line, step = ((part - other).reshape(x.shape) for part in (own, new))
+            if axis is None:
+                line, step, axis = line[..., None], step[..., None], -1
+            power = (line**2).sum(axis)
+            known = power > near**2
+            share = np.where(known, (line * step).sum(axis) / np.where(known, power, 1.0), 0.0)
+            error = np.abs(step - np.expand_dims(share, axis) * line).max()
+            slack = np.where(known, near / np.sqrt(np.where(known, power, 1.0)), 1.0)
+            if error <= near and (np.abs(share - 0.5) <= 0.5 + slack).all() and known.any():
+                share = np.clip(share, 0.0, 1.0)
+                weight = share.sum() / share.size + 0.5 * np.mean(~known)
+                margin = np.mean(np.where(known, np.minimum(slack, 1.0), 0.5))
+                readings.append((j, np.where(known, share, np.nan), weight, margin))
+                break
+    return readings
+
+
 def _region(kept, replaced):
     """For each pixel 1 if it must be the image's own, 2 if the partner's, 0 if both agree; channels are of one mind."""
     for axis in (-1, 0):
@@ -277,7 +310,9 @@ def _resized(region, shape, times):
             continue
         if not times or (length % side and side % length):
             return None
-        if length > side:
+        if length > side or region.dtype.kind == "f":
+            if length < side:
+                return None
             region = np.repeat(region, length // side, axis)
         else:  # where a block is of both, nobody can say
             blocks = np.moveaxis(region, axis, -1)
@@ -291,5 +326,9 @@ def cut_alike(leaf, i, found):
     """Whether a row of a tensor is cut along the region that the features are cut along."""
     region = fills(leaf, found.regions[i])
     near = 2 * leaf.spacing * np.abs(leaf.after[i])
+    if region.dtype.kind == "f":
+        own, other = (leaf.before[j].astype("float64") for j in (i, found.partner[i]))
+        error = np.abs(leaf.after[i] - (region * own + (1.0 - region) * other))
+        return bool((np.isnan(region) | (error <= 1e-3 * np.abs(own - other) + 4 * near)).all())
     own, pasted = (np.abs(leaf.after[i] - leaf.before[j].astype("float64")) <= near for j in (i, found.partner[i]))
     return bool(np.where(region == 1, own, np.where(region == 2, pasted, own | pasted)).all())

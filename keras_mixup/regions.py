@@ -3,7 +3,7 @@
 Every function works on `count` rows at once and compiles under XLA. An image has a height and a width, a sound or a
 series a length alone: `image_size` is `(height, width)` or `(length,)`. A box is a row of integers, first all its
 beginnings and then all its ends: (top, left, bottom, right) or (start, stop). A region is True where the original is
-kept.
+kept, or says by a number in [0, 1] how much of it is.
 """
 
 import math
@@ -30,6 +30,28 @@ def cut_box(image_size, keep, seed, inside=False):
     ops = tables.of(keep)
     share = ops.exp(ops.log(1.0 - keep) / len(image_size))  # of all sides: exp(-inf) = 0 where everything is kept
     return _box(image_size, share, seed, inside=inside)
+
+
+def box_around(image_size, keep, centre):
+    """A box of area 1 - keep around given pixels, clipped at the border (SaliencyMix).
+
+    Args:
+        image_size: `(height, width)` or `(length,)`.
+        keep: As for `cut_box`.
+        centre: Integer tensor of shape `(count, 2)`, or `(count, 1)` for a series: rows and columns.
+
+    Returns:
+        An int32 tensor of shape `(count, 4)`, or `(count, 2)` for a series.
+    """
+    ops = tables.of(keep)
+    share = ops.exp(ops.log(1.0 - keep) / len(image_size))
+    first, last = [], []
+    for k, length in enumerate(image_size):
+        length = ops.cast(length, "float32")
+        start = ops.cast(centre[:, k], "float32") + 0.5 - 0.5 * share * length
+        first.append(_nearest(ops.maximum(start, 0.0)))
+        last.append(_nearest(ops.minimum(start + share * length, length)))
+    return ops.stack([*first, *last], axis=1)
 
 
 def minmax_box(image_size, minmax, count, seed):
@@ -158,6 +180,32 @@ def fourier_region(image_size, keep, decay, seed):
     kept = ops.minimum(kept, ops.cast(pixels, "float32"))  # float32 rounds 224 * 224 + 0.999 up
     region = ops.cast(rank, "float32") < kept[:, None]
     return ops.reshape(region, (-1, *image_size)), kept / ops.cast(pixels, "float32")
+
+
+def gaussian_region(image_size, sigma, count, seed):
+    """A soft hole: the partner's share falls off as a Gaussian around a random pixel (SmoothMix).
+
+        region = 1 - prod_k exp(-(place_k - centre_k)^2 / (2 (sigma length_k)^2)),    centre_k any place, uniformly
+
+    Args:
+        image_size: `(height, width)` or `(length,)`.
+        sigma: Float32 tensor of shape `(count,)`, > 0: the width of the hole as a share of the image's sides.
+        count: Number of regions.
+        seed: As for `keras_mixup.weights.beta`.
+
+    Returns:
+        The region, float32 of shape `(count, *image_size)`, and its mean, float32 `(count,)`.
+    """
+    ops = tables.of(sigma)
+    hole, share, sides = 1.0, 1.0, len(image_size)
+    for k, (length, stream) in enumerate(zip(image_size, ops.split(seed, sides), strict=True)):
+        pixels = ops.cast(length, "float32")
+        centre = ops.cast(_below(ops.uniform((count,), stream), length), "float32")
+        distance = (ops.cast(ops.arange(length), "float32")[None, :] - centre[:, None]) / (sigma * pixels)[:, None]
+        falls = ops.exp(-0.5 * distance * distance)
+        share = share * ops.sum(falls) / pixels
+        hole = hole * ops.reshape(falls, (count, *(length if side == k else 1 for side in range(sides))))
+    return 1.0 - hole, 1.0 - share
 
 
 def _nearest(position):

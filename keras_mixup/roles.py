@@ -21,11 +21,12 @@ from typing import Any, NamedTuple
 import keras
 
 FEATURES, TARGETS, MASKS, SAMPLE_WEIGHT = "features", "targets", "masks", "sample_weight"
+MULTI_HOT = "multi_hot"  # rows with a one for every label that is there: united, not averaged
 BOXES, PADDING, PASS = "boxes", "padding", "pass"
 UNSURE = "unsure"  # by its key it may have to be mixed, or left alone
 MASK = "mask"  # of positions that count, or a map: its key does not say which, its dtype and shape may
 INPUTS = "inputs"  # what the network takes as it is, because the mixing is done inside of it
-ROLES = (FEATURES, TARGETS, MASKS, SAMPLE_WEIGHT, BOXES, PADDING, PASS)
+ROLES = (FEATURES, TARGETS, MULTI_HOT, MASKS, SAMPLE_WEIGHT, BOXES, PADDING, PASS)
 
 BY_POSITION = (FEATURES, TARGETS, SAMPLE_WEIGHT)
 IMAGES = frozenset(["image", "images", "spectrogram", "spectrograms", "video", "videos"])
@@ -109,7 +110,7 @@ def decide(batch, roles=None, inputs=True, unsure=False):
     if inputs:
         _check_features(found, batch, roles)
         return found
-    if TARGETS not in [leaf.role for leaf in found]:
+    if not {TARGETS, MULTI_HOT} & {leaf.role for leaf in found}:
         raise ValueError(
             "Nothing to mix: what a layer returns is mixed together with the targets, so give batches `(x, y)` or "
             "`(x, y, sample_weight)`. Received: no targets."

@@ -676,8 +676,8 @@ def test_a_model_trains_on_pairs_as_on_rows():
 
 
 def test_what_has_no_pair_form_is_refused():
-    with refuses("`pairs=True` needs targets of shape `(batch,)`. Received: `y` of dtype float32 and shape"):
-        method_through_function((IMAGES, one_hot(6)), Mixup(), pairs=True)
+    with refuses("`y` may belong to the images' pixels, and these are cut. Received: dtype float32 and shape"):
+        method_through_function((IMAGES, np.ones((6, 3, 2), "float32")), CutMix(), pairs=True)
     with refuses("Pairs name one partner: `DMixup` has several. Leave `pairs` out and give `num_classes=...`."):
         method_through_function((IMAGES, CLASSES), DMixup(), pairs=True)
 

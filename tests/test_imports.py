@@ -18,10 +18,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [
     {"ops", "schedules", "gradients", "calibration", "roles", "random_states"},
     {"weights", "pairing", "regions", "checks", "forms", "boxes", "workers"},
-    {"mixing", "read_back"},
+    {"mixing", "read_back", "others"},
     {"batch"},
     {"methods"},
-    {"layers", "pipeline", "losses", "metrics", "hidden", "manifold", "mixupe"},
+    {"layers", "pipeline", "losses", "metrics", "hidden", "manifold", "mixupe", "saliencymix", "smoothmix"},
     {"model", "gan", "callbacks", "check", "attacks"},
     {"contents"},
     {""},  # the package itself, `keras_mixup/__init__.py`

@@ -195,8 +195,9 @@ def test_losses_round_trip(loss):
 def test_targets_of_another_shape_are_refused(shape):
     with refuses(
         "Targets should be pairs of shape (batch, 3), [id of the original, id of the partner, weight of the original], "
-        f"or class ids of shape (batch,). Received: y_true of shape {shape}. For soft rows use a loss that takes them: "
-        "`keras.losses.CategoricalCrossentropy`."
+        f"or class ids of shape (batch,). Received: y_true of shape {shape} for predictions of shape {LOGITS.shape}. "
+        "For soft rows use a loss that takes them: `keras.losses.CategoricalCrossentropy`; for pairs of other targets "
+        "than class ids, `dense=True`."
     ):
         PairLoss(SPARSE())(np.ones(shape, "float32"), LOGITS)
 

@@ -94,9 +94,10 @@ def right_target(y, dtype, shape, option, method):
     if dtype == "str" or (cuts and shape in ("block", "block of rows")):
         return REFUSED
     if option == "pairs":
-        if not ids or isinstance(method, DMixup):
+        if isinstance(method, DMixup):
             return REFUSED
-        return (lambda shares, kept: as_pairs(y.reshape(-1), shares)), "float32"
+        plain = y.reshape(-1) if ids else y
+        return (lambda shares, kept: as_pairs(plain, shares, kept if is_map and cuts else None)), "float32"
     if option == "num_classes":
         if ids or shape in ("map", "map of one channel"):
             return (lambda shares, kept: follow(rows_of(y), shares, kept)), "float32"
@@ -152,12 +153,20 @@ def right_padding(y, dtype, shape, option, method):
     return united, dtype
 
 
-def as_pairs(ids, shares):
-    rows = []
+def as_pairs(y, shares, kept=None):
+    """Own target, partner's target and weight on a last axis, the weight of each pixel where there is a cut."""
+    y, pairs = y.astype("float64"), []
+    if kept is not None:
+        owners = np.broadcast_to(np.eye(SIZE)[:, None, None], (SIZE, HEIGHT, WIDTH, SIZE))
+        places = cut(owners, shares, kept)
     for i, share in enumerate(shares):
         partner = next((j for j in range(SIZE) if j != i and share[j] > 0), i)
-        rows.append([ids[i], *((ids[partner], share[i]) if partner != i else (np.nan, np.nan))])
-    return np.array(rows, "float64")
+        if partner == i:  # whose, and how much of it, cannot be seen
+            pairs.append(np.stack([y[i], *[np.full(y[i].shape, np.nan)] * 2], axis=-1))
+            continue
+        weight = share[i] if kept is None else places[i, :, :, i].reshape(HEIGHT, WIDTH, *(1,) * (y.ndim - 3))
+        pairs.append(np.stack(np.broadcast_arrays(y[i], y[partner], weight), axis=-1))
+    return np.array(pairs)
 
 
 def in_tuple(y, option):

@@ -157,7 +157,7 @@ def test_too_few_classes_are_refused(k, classes, least):
     "shape, pairs, form",
     [
         ((5, 3), False, "rows of 4 classes"),  # pairs, and nobody said so
-        ((5, 4), True, "pairs of shape (batch, 3)"),
+        ((5, 4), True, "pairs of shape (batch, ..., 3)"),
         ((), False, "rows of 4 classes"),
         ((5, 1, 4), False, "rows of 4 classes"),
     ],

@@ -3,32 +3,18 @@
 import ast
 import re
 
-from keras_mixup.manifold import ManifoldMixup
-from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Mixup, RegMixup, Remix, ResizeMix
-from keras_mixup.mixupe import MixupE
+from keras_mixup import contents as contents  # all methods enter the registry
+from keras_mixup.methods import REGISTRY
 from keras_mixup.zoo import names
 from keras_mixup.zoo.errors import UserError
-
-METHODS = {
-    "mixup": Mixup,
-    "cutmix": CutMix,
-    "resizemix": ResizeMix,
-    "fmix": FMix,
-    "choice": Choice,
-    "dmixup": DMixup,
-    "regmixup": RegMixup,
-    "remix": Remix,
-    "mixupe": MixupE,
-    "manifoldmixup": ManifoldMixup,
-}
 
 
 def method(text):
     """The method that an expression names. It is parsed, and never run as code.
 
     Args:
-        text: A name in `METHODS`, in whatever case, or `module:NAME`; then, in brackets, its arguments: numbers,
-            strings and other literals, or methods again.
+        text: A name in `keras_mixup.methods.REGISTRY`, in whatever case, or `module:NAME`; then, in brackets, its
+            arguments: numbers, strings and other literals, or methods again.
 
     Returns:
         The method.
@@ -56,9 +42,9 @@ def _value(node, text):
     """A literal, or a method."""
     called = node.func if isinstance(node, ast.Call) else node
     if isinstance(called, ast.Name):
-        if called.id.lower() not in METHODS:
-            raise names.unknown("method", called.id, METHODS)
-        return _call(METHODS[called.id.lower()], node, text)
+        if called.id.lower() not in REGISTRY:
+            raise names.unknown("method", called.id, REGISTRY)
+        return _call(REGISTRY[called.id.lower()], node, text)
     if isinstance(node, ast.Tuple | ast.List):
         return tuple(_value(one, text) for one in node.elts)
     try:

@@ -11,7 +11,7 @@ import pytest
 
 from keras_mixup.cli import main
 from keras_mixup.zoo import recipes, report, runs, train
-from keras_mixup.zoo.expressions import METHODS
+from keras_mixup.methods import REGISTRY
 from keras_mixup.zoo.recipe import of_kind, settable
 
 NAMES = ", ".join(recipes.names())
@@ -263,7 +263,7 @@ def test_preview(tmp_path, capsys):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("method", sorted({*METHODS} - {"mixupe", "manifoldmixup"}) + ["cutmix(alpha=0.5)"])
+@pytest.mark.parametrize("method", sorted({*REGISTRY} - {"mixupe", "manifoldmixup"}) + ["cutmix(alpha=0.5)"])
 def test_preview_of_any_method(method, tmp_path):
     path = tmp_path / "mixed.png"
     assert main(["preview", "digits", "--method", method, "--out", str(path)]) == 0
@@ -273,7 +273,7 @@ def test_preview_of_any_method(method, tmp_path):
 def test_preview_of_an_unknown_method(capsys):
     assert main(["preview", "digits", "--method", "mixap"]) == 2
     error = capsys.readouterr().err
-    assert f"`method` should be one of: {', '.join(METHODS)}; or your own as module:NAME." in error
+    assert f"`method` should be one of: {', '.join(REGISTRY)}; or your own as module:NAME." in error
     assert error.endswith("Received: method=mixap. Did you mean mixup?\n")
 
 
