@@ -208,17 +208,20 @@ def mix_batch(batch, method, seed, *, others=None, dtype="float32", training=Tru
     layout = Layout(**options) if layout is None else layout
     form = {"dtype": dtype, "training": training, "inputs": inputs}
     reading = read(batch, layout, method, **form)
-    seen, parts, alone = reading.seen(), reading.parts, set()
+    parts, alone, draw = reading.parts, set(), None
     if others is not None:
         others = as_batch(others, batch)
         of_others = read(others, layout_for(others, layout), method, **form)
-        parts, alone = beside(reading, of_others, method)
-        seen = seen._replace(others=of_others.seen())
-    draw = method.draw(seen, seed) if training and method.mixes else None
-    if draw is not None and draw.original is not None:
-        _check_rows(reading, draw)
-    if draw is not None and others is not None:
-        draw = among_others(draw, seen.size)
+        both, alone = beside(reading, of_others, method)
+    if training and method.mixes:
+        seen = reading.seen()
+        if others is None:
+            draw = method.draw(seen, seed)
+        else:
+            parts, draw = both, method.draw(seen._replace(others=of_others.seen()), seed)
+        if draw.original is not None:
+            _check_rows(reading, draw)
+        draw = draw if others is None else among_others(draw, seen.size)
     mixed = [
         leaf.tensor if part is None else None if part.role == BOXES else _mix_part(part, draw, part.path in alone)
         for leaf, part in zip(reading.leaves, parts, strict=True)

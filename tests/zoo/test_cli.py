@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from keras_mixup.cli import main
-from keras_mixup.zoo import recipes, report, runs, train
 from keras_mixup.methods import REGISTRY
+from keras_mixup.zoo import recipes, report, runs, train
 from keras_mixup.zoo.recipe import of_kind, settable
 
 NAMES = ", ".join(recipes.names())
