@@ -54,7 +54,8 @@ class Classifiers(Study):
     def train(self, row, seed, data, on_record, folder, engine, report):
         from keras_mixup.zoo import train
 
-        return train.train(self.recipe, row, seed, data, on_record, folder, engine, report)
+        sizes = {"training": len(data.training), "test": len(data.test)}
+        return {**train.train(self.recipe, row, seed, data, on_record, folder, engine, report), "sizes": sizes}
 
     def progress(self, row, record):
         score = f"RMSE {record['test_rmse']:.3f}" if "test_rmse" in record else f"error {record['test_error']:.2f} %"
