@@ -78,10 +78,18 @@ def against(results, reference, score, splits="apart"):
         return None
     if splits == "apart":
         return {**difference(pairs), "splits": splits}
-    if not all("sizes" in result for result in results):
+    kept = [sizes(result) for result in results]
+    if None in kept:
         return {**statistics(pairs), "interval": None, "p": None, "splits": splits, "share": None}
-    share = float(np.mean([result["sizes"]["test"] / result["sizes"]["training"] for result in results]))
+    share = float(np.mean([one["test"] / one["training"] for one in kept]))
     return {**difference(pairs, share), "splits": splits, "share": share}
+
+
+def sizes(result):
+    """How many examples trained and tested in a run: a dict of `training` and `test`; None if that was not kept."""
+    if "epochs_sizes" in result:  # so it was, where the measure `epochs` was taken
+        return dict(zip(("training", "test"), result["epochs_sizes"], strict=True))
+    return result.get("sizes")
 
 
 def judge(rows):

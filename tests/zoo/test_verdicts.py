@@ -67,6 +67,8 @@ def test_without_the_sizes_there_is_no_interval_of_splits_that_overlap():
     found = verdicts.against(old, zeros, "error", "random")
     assert found["interval"] is None and found["p"] is None and found["values"] == [1.0, 2.0, 4.0]
     assert verdicts.against(old, zeros, "error", "apart")["interval"]
+    with_measure = [{**result, "epochs_sizes": [90, 10]} for result in old]
+    assert verdicts.against(with_measure, zeros, "error", "folds")["share"] == pytest.approx(1 / 9)
 
 
 def test_the_words_name_every_test_that_was_used():

@@ -61,7 +61,7 @@ def summary(recipe, found):
         for row in group:
             results, histories = zip(*found[row.name], strict=True)
             ways = chosen([[epoch["test_error"] for epoch in history] for history in histories])
-            seeds, sizes = ([result.get(key) for result in results] for key in ("seed", "sizes"))
+            seeds, sizes = [result["seed"] for result in results], [verdicts.sizes(result) for result in results]
             rows[row.name] = {"title": str(row.title), "seeds": seeds, "sizes": sizes, **ways}
         differences = []
         for first, second in itertools.combinations(rows, 2):
