@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from keras_mixup.zoo import report
+from keras_mixup.zoo import report, verdicts
 
 ROOT = pathlib.Path(__file__).parent.parent
 BEGIN, END = "<!-- results: written by .ci/results.py -->\n", "<!-- end of results -->\n"
@@ -59,7 +59,7 @@ def table():
                 _spread(values[0], digits),
                 names[1],
                 _spread(values[1], digits),
-                _known(report.difference(values[1] - values[0]), digits),
+                _known(verdicts.difference(values[1] - values[0]), digits),
                 str(without["n"]),
             )
         )

@@ -234,7 +234,7 @@ def _add_training(parser):
     parser.add_argument(
         "--smoke",
         action="store_true",
-        help="only try it out: two steps of each kind of row on generated data, written to OUT/smoke",
+        help="only try it out: two small steps of each kind of row on generated data, written to OUT/smoke",
     )
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_mixup.zoo import examples, figures, measures, previews, report
+from keras_mixup.zoo import examples, figures, measures, networks, previews, report
 from keras_mixup.zoo.recipe import for_row, of_kind
 from keras_mixup.zoo.study import Study
 
@@ -20,14 +20,17 @@ class Classifiers(Study):
         return () if smoke else needs
 
     def small(self):
-        """The same recipe cut down to two small steps of every row, both of them mixed."""
+        """The same recipe cut down to two small steps of every row, both of them mixed, on networks of few blocks."""
         size = min(self.recipe.batch_size, SMOKE_BATCH)
         small = {"train_size": SMOKE_STEPS * size, "batch_size": size, "epochs": 1, "unmixed_epochs": 0}
         small |= {"held_out": size} if self.recipe.held_out else {}
-        rows = [
-            dataclasses.replace(row, settings={key: value for key, value in row.settings.items() if key not in small})
-            for row in self.recipe.rows
-        ]
+        rows = []
+        for row in self.recipe.rows:
+            settings = {key: value for key, value in row.settings.items() if key not in small}
+            if "network" in settings:
+                settings["network"] = networks.small(settings["network"])
+            rows.append(dataclasses.replace(row, settings=settings))
+        small["network"] = networks.small(self.recipe.network)
         return dataclasses.replace(self.recipe, rows=tuple(rows), seeds=1, **small)
 
     def enough(self):
@@ -54,7 +57,8 @@ class Classifiers(Study):
     def train(self, row, seed, data, on_record, folder, engine, report):
         from keras_mixup.zoo import train
 
-        return train.train(self.recipe, row, seed, data, on_record, folder, engine, report)
+        sizes = {"training": len(data.training), "test": len(data.test)}
+        return {**train.train(self.recipe, row, seed, data, on_record, folder, engine, report), "sizes": sizes}
 
     def progress(self, row, record):
         score = f"RMSE {record['test_rmse']:.3f}" if "test_rmse" in record else f"error {record['test_error']:.2f} %"

@@ -185,7 +185,7 @@ class Recipe:
             training, such as a temperature.
         seed_offset: Added to the seed of initial weights, order and mixes, but not to that of the data, >= 0: for a row
             whose network should be another one than that of the first row.
-        epsilon: How far the measure `attacks` may move a pixel, >= 0, of 255.
+        epsilon: How far the measure `attacks` may move a pixel, >= 0, in the units it is stored in.
         broken_images: What to do about image files that cannot be decoded: `"refuse"` stops at the first, and names it;
             `"skip"` decodes all of them beforehand, and leaves out those, by name, from training and from testing.
         measures: What to measure of the trained network beside its error: names in `keras_mixup.zoo.measures`.

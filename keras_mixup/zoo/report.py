@@ -2,10 +2,9 @@
 
 import dataclasses
 
-import numpy as np
-
 from keras_mixup.zoo import atomic, datasets, measures, recipes
 from keras_mixup.zoo.recipe import Title, for_row, of_kind, settable, settings, titled
+from keras_mixup.zoo.verdicts import against, in_words, judge, known, statistics
 
 SMOKE = "SMOKE TEST: two steps on generated data. These figures mean nothing."
 TITLE = 24
@@ -19,7 +18,6 @@ SCORES = {
     "mape": ("MAPE (%)", 2),
     "mae": ("MAE", 3),
 }
-CONFIDENCE = 0.95
 STAGES = {"median": "median of last {}", "best": "best epoch", "last": "last epoch"}
 
 
@@ -36,8 +34,14 @@ def comparisons(recipe, rows):
     groups, treatment = {}, of_kind(recipe, "treatment")
     for row in rows:
         same = dataclasses.replace(for_row(recipe, row), **treatment)
-        groups.setdefault(same, []).append(row)
+        # A GAN's data are of its method, not of the recipe.
+        groups.setdefault((same, getattr(row.method, "data", None)), []).append(row)
     return list(groups.values())
+
+
+def baseline_of(recipe):
+    """What each row is compared with: a dict from names of rows to names of rows; a baseline has its own."""
+    return {row.name: group[0].name for group in comparisons(recipe, recipe.rows) for row in group}
 
 
 def split_titles(titles):
@@ -99,9 +103,10 @@ def table(recipe, found, smoke=False):
         A dict that JSON can hold: the recipe's settings; for each row `n` and, for every score, seconds and examples
         per second, the mean, the standard deviation (over n - 1; None for a single run) and the value of each seed; and
         where the figures come from. `baseline` names the row that a row is compared with (None: it is one itself), and
-        `against_baseline` is the `difference` in the headline score, seed by seed, with the verdict of `judge`.
+        `against_baseline` is the difference in the headline score, seed by seed, as `verdicts.against` gives it, with
+        the verdict of `judge`.
     """
-    baselines = {row.name: group[0].name for group in comparisons(recipe, recipe.rows) for row in group}
+    baselines = baseline_of(recipe)
     rows, scores, known = [], {}, columns(recipe.measures)
     for row in recipe.rows:
         results = [result for result, _ in found.get(row.name, [])]
@@ -117,8 +122,7 @@ def table(recipe, found, smoke=False):
         ]
         top5 = len(source.classes) > 10 or (row.published and row.published.top5 is not None)
         scores |= {key: None for key in known if key in kept and (key != "top5_error" or top5)}
-        reference = {result["seed"]: result[headline] for result, _ in found.get(baseline, [])}
-        against = [r[headline] - reference[r["seed"]] for r in results if r["seed"] in reference]
+        reference = [result for result, _ in found.get(baseline, [])] if baseline != row.name else []
         rows.append(
             {
                 "name": row.name,
@@ -132,7 +136,7 @@ def table(recipe, found, smoke=False):
                 **{key: statistics([result[key] for result in results]) for key in kept},
                 **timed(results),
                 "baseline": None if baseline == row.name else baseline,
-                "against_baseline": difference(against) if against and baseline != row.name else None,
+                "against_baseline": against(results, reference, headline, source.splitting),
                 "published": row.published and dataclasses.asdict(row.published),
             }
         )
@@ -184,81 +188,6 @@ def origin(found):
     }
 
 
-def statistics(values):
-    """Mean, standard deviation over n - 1, and the values themselves."""
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return {"mean": float(np.mean(values)), "std": spread, "values": list(values)}
-
-
-def difference(values):
-    """The difference between two rows, from those of the seeds that both have.
-
-    Args:
-        values: The differences, seed by seed, n of them.
-
-    Returns:
-        What `statistics` gives, and besides `interval`, in which the true mean lies with a confidence of 95 % if the
-        differences are normal, `mean ± t(0.975, n - 1) * std / sqrt(n)`; and `p`, that of a two-sided paired t-test.
-        Both are None where they are not defined: for a single seed, or if all seeds differ alike.
-    """
-    found = statistics(values)
-    if not found["std"]:
-        return {**found, "interval": None, "p": None}
-    from scipy.stats import t
-
-    freedom, error = len(values) - 1, found["std"] / len(values) ** 0.5
-    reach = float(t.ppf(0.5 + CONFIDENCE / 2.0, freedom)) * error
-    p = 2.0 * float(t.sf(abs(found["mean"]) / error, freedom))
-    return {**found, "interval": [found["mean"] - reach, found["mean"] + reach], "p": p}
-
-
-def judge(rows):
-    """Say of every comparison in a table what is known: its `verdict`, and the `p_holm` that it rests on.
-
-    `"shown"`: there is a difference, by a p below 0.05 after Holm's correction for all comparisons of the table, and it
-    has the sign of the published one, if there is one. `"refuted"`: not so, and the interval does not reach the
-    published difference. `"open"`: neither.
-
-    Args:
-        rows: Those of a table, to which the two are added.
-
-    Reference:
-        Holm, A simple sequentially rejective multiple test procedure (Scandinavian Journal of Statistics 6, 1979).
-    """
-    compared = [row for row in rows if row["against_baseline"]]
-    published = {row["name"]: row["published"] and row["published"]["error"] for row in rows}
-    corrected = holm([row["against_baseline"]["p"] for row in compared])
-    for row, p in zip(compared, corrected, strict=True):
-        found, figures = row["against_baseline"], (published[row["name"]], published[row["baseline"]])
-        effect = None if None in figures else figures[0] - figures[1]
-        excluded = found["interval"] and effect and not found["interval"][0] <= effect <= found["interval"][1]
-        shown = p is not None and p < 1.0 - CONFIDENCE and not (effect and effect * found["mean"] < 0)
-        found["p_holm"] = p
-        found["verdict"] = "shown" if shown else "refuted" if excluded else "open"
-
-
-def holm(values):
-    """Holm's correction of p-values: each times the number of those that are no smaller, and never falling.
-
-    Args:
-        values: The p-values; None where a test is not defined, which counts as 1.
-
-    Returns:
-        A list of the same length, with None in the same places.
-
-    Example:
-
-    >>> holm([0.02, 0.01, None])
-    [0.04, 0.03, None]
-    """
-    corrected, largest = [None] * len(values), 0.0
-    order = sorted((one, i) for i, one in enumerate(values) if one is not None)
-    for rank, (one, i) in enumerate(order):
-        largest = max(largest, min(1.0, one * (len(values) - rank)))
-        corrected[i] = largest
-    return corrected
-
-
 def cells(table):
     """The table as text: the headings, then a list of strings for each row.
 
@@ -273,7 +202,7 @@ def cells(table):
         shown.append((_headline(heading, table), _score(key, digits)))
         if any(row["against_baseline"] for row in rows if row["headline"] == key):
             score = f"{heading.split(' (')[0]} " * (len(headlines) > 1)
-            shown.append((score + _minus(table), _difference(key, digits)))
+            shown.append((score + minus(table), _difference(key, digits)))
         if table["score"] != "last":
             name = heading.split(" (")[0]
             others = [stage for stage in ("best", "last") if stage != table["score"]]
@@ -295,16 +224,6 @@ def _difference(headline, digits):
     return lambda row: known(row["against_baseline"], digits) if row["headline"] == headline else ""
 
 
-def known(statistic, digits):
-    """A difference as text: its mean, the interval around it, and what is known."""
-    if statistic is None:
-        return ""
-    mean = f"{statistic['mean']:+.{digits}f}"
-    if statistic["interval"] is None:
-        return f"{mean} {statistic['verdict']}"
-    return f"{mean} [{', '.join(f'{end:+.{digits}f}' for end in statistic['interval'])}] {statistic['verdict']}"
-
-
 def _headline(heading, table):
     """The heading of the first score: of which epoch it is, unless of the last."""
     if table["score"] == "last":
@@ -321,7 +240,8 @@ def _baselines(table):
     return [row for row in table["rows"] if row["baseline"] is None]
 
 
-def _minus(table):
+def minus(table):
+    """The heading of the differences."""
     titles = {row["title"] for row in table["rows"] if row["baseline"] is None}
     return f"minus {titles.pop()}" if len(titles) == 1 else "minus baseline"
 
@@ -383,13 +303,10 @@ def _meaning(table):
     text = "Mean ± standard deviation over n seeds of the scores on the test set after the last epoch"
     if table["score"] != "last":
         text += f"; the first score is that of the {_stage(table)}"
-    if any(row["against_baseline"] for row in table["rows"]):
+    judged = in_words(table["rows"])
+    if judged:
         which = "first row of the same data, network and budget" if len(_baselines(table)) > 1 else "first row"
-        text += (
-            f"; the difference to the {which} is taken seed by seed (same split, same initial weights), with its 95 % "
-            "interval (t): shown if p < 0.05 in a paired t-test after Holm's correction for all differences of this "
-            "table, refuted if the interval excludes the published difference, else open"
-        )
+        text += f"; the difference to the {which} is taken seed by seed (same split, same initial weights), {judged}"
     units = {"nll": "NLL in nats", "ece": "ECE with 15 equal-width bins"}
     return (
         ". ".join([text, "; ".join(unit for key, unit in units.items() if key in table["scores"])]).rstrip(". ") + "."

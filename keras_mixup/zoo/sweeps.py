@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from keras_mixup.zoo import report
+from keras_mixup.zoo import verdicts
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.figures import LINES, figure_file, headline
 
@@ -40,7 +40,7 @@ def parse(assignments):
 
 def interval(statistic):
     """The ends of the 95 % interval of a mean, or twice the mean if it is of a single run."""
-    ends = report.difference(statistic["values"])["interval"]
+    ends = verdicts.difference(statistic["values"])["interval"]
     return ends or [statistic["mean"], statistic["mean"]]
 
 

@@ -14,6 +14,7 @@ from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.figures import LINES, figure_file
 from keras_mixup.zoo.recipe import Recipe, Row, setting
 from keras_mixup.zoo.report import SCORES, spread
+from keras_mixup.zoo.verdicts import known
 
 # The bandwidth of C-Mixup in standard deviations of the target: that of the paper for airfoil, 1.75, is a quarter.
 BANDWIDTH = 0.25
@@ -117,7 +118,7 @@ def _lines(name, rows, methods, marks):
         line = [", ".join(filter(None, [name, heading])), counts]
         for row in map(rows.get, methods):
             against = row["against_baseline"] if row and key == row["headline"] else None
-            told = f" ({spread(against, digits, '+')}, {against['verdict']})" if against else ""
+            told = f" ({known(against, digits)})" if against else ""
             line.append((spread(row[key], digits) if row else "") + told)
         if marks:
             papers = [report.published(row["published"], marks) for row in rows.values() if row["published"]]
@@ -140,10 +141,11 @@ def _panel(axes, sets, named):
                 # Where plain training makes no error, a percentage has no meaning: points are drawn instead.
                 plain = named[rows[method]["baseline"]]
                 unit = plain[plain["headline"]]["mean"] / 100.0 or 1.0
-                values = np.array(rows[method]["against_baseline"]["values"]) / unit
+                against = rows[method]["against_baseline"]
+                values = np.array(against["values"]) / unit
                 axes.plot(values, np.full(len(values), y), markersize=2.5, alpha=0.4, markeredgewidth=0, **style)
-                error = 2.0 * np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
-                axes.errorbar(np.mean(values), y, xerr=error, markersize=5, elinewidth=1.2, **style)
+                reach = against["interval"][1] - against["mean"] if against["interval"] else 0.0
+                axes.errorbar(np.mean(values), y, xerr=reach / unit, markersize=5, elinewidth=1.2, **style)
     axes.axvline(0.0, color="0.5", linewidth=0.8, zorder=0)
     step = 1 + len(compared)
     axes.set_yticks([i * step + (len(compared) - 1) / 2 for i in range(len(sets))], list(sets))
@@ -151,6 +153,31 @@ def _panel(axes, sets, named):
     axes.tick_params(axis="y", length=0)
     if compared:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7.5)
+
+
+def draw(table, path):
+    """Draw the differences of a table of many data sets.
+
+    Args:
+        table: What `Tabular.table` gave, or the content of its `table.json`.
+        path: Where to write the PNG.
+    """
+    panels, named = by_budget(table), {row["name"]: row for row in table["rows"]}
+    heights = [0.5 + 0.16 * len(sets) * len(methods(sets)) for sets in panels.values()]
+    with figure_file(path, figsize=(6.4, sum(heights) + 0.5 * len(panels) + 0.5)) as figure:
+        grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for axes, (budget, sets) in zip(grid, panels.items(), strict=True):
+            _panel(axes, sets, named)
+            axes.set_title(budget)
+            score = "RMSE" if any("rmse" in row for rows in sets.values() for row in rows.values()) else "test error"
+            axes.set_xlabel(f"{score}, change against plain training in % of its mean")
+        warning = "SMOKE TEST on generated data; " if table["smoke"] else ""
+        figure.suptitle(
+            f"{warning}{table['recipe']}: left of the line is better; dots: splits, bars: 95 % intervals of the mean",
+            fontsize=8,
+            x=0.005,
+            ha="left",
+        )
 
 
 class Tabular(Classifiers):
@@ -196,24 +223,5 @@ class Tabular(Classifiers):
 
     def draw(self, found, out, smoke=False):
         """Draw by how much each method changes the score of plain training, data set by data set, split by split."""
-        table = self.table(found, smoke)
-        panels, named = by_budget(table), {row["name"]: row for row in table["rows"]}
-        heights = [0.5 + 0.16 * len(sets) * len(methods(sets)) for sets in panels.values()]
-        with figure_file(out / self.pictures[0], figsize=(6.4, sum(heights) + 0.5 * len(panels) + 0.5)) as figure:
-            grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
-            for axes, (budget, sets) in zip(grid, panels.items(), strict=True):
-                _panel(axes, sets, named)
-                axes.set_title(budget)
-                score = (
-                    "RMSE" if any("rmse" in row for rows in sets.values() for row in rows.values()) else "test error"
-                )
-                axes.set_xlabel(f"{score}, change against plain training in % of its mean")
-            warning = "SMOKE TEST on generated data; " if smoke else ""
-            figure.suptitle(
-                f"{warning}{self.recipe.name}: left of the line is better; dots: splits, bars: two standard errors of "
-                "the mean",
-                fontsize=8,
-                x=0.005,
-                ha="left",
-            )
+        draw(self.table(found, smoke), out / self.pictures[0])
         return self.pictures

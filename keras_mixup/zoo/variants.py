@@ -45,7 +45,7 @@ def extended(recipe, rows, alphas=(), methods=()):
         alpha = number("alpha", text)
         like = _with_alpha(recipe, rows[0])
         method = dataclasses.replace(like.method, alpha=alpha) if like else Mixup(alpha)
-        kind = type(method).__name__.lower() if like else "mixup"
+        kind = getattr(method, "label", type(method).__name__.lower())
         new.append(_row(recipe, like or rows[0], f"{kind}-{text}", (kind, f"alpha {text}"), method))
     for text in methods:
         new.append(_row(recipe, rows[0], file_name(text), (text,), expressions.method(text)))

@@ -186,7 +186,9 @@ def test_run_writes_what_it_promises_and_skips_it_the_next_time(tmp_path, capsys
     assert config["method"]["name"] == "Mixup" and config["method"]["alpha"] == 0.2
     result = json.loads((tmp_path / "erm" / "seed0" / "result.json").read_text())
     scores = {"error", "top5_error", "nll", "ece", "last_error", "best_error", "median_error"}
-    assert {*scores, "seed", "epochs", "seconds", "wall_seconds", "examples_per_second", "environment"} == set(result)
+    times = {"seconds", "wall_seconds", "examples_per_second"}
+    assert {*scores, *times, "seed", "epochs", "sizes", "environment"} == set(result)
+    assert result["sizes"] == {"training": 40, "test": 1757}
     assert set(result["environment"]) == {"versions", "backend", "machine", "commit", "date"}
 
     runs = sorted(tmp_path.glob("*/*/*.json"))

@@ -6,9 +6,10 @@ import json
 import keras
 import numpy as np
 import pytest
+import scipy.stats
 
 from keras_mixup.cli import main
-from keras_mixup.zoo import recipes, report, runs
+from keras_mixup.zoo import recipes, report, runs, variants
 from keras_mixup.zoo.gan import frechet, images, mixtures, toy, training
 from keras_mixup.zoo.gan import recipe as gan_recipe
 from keras_mixup.zoo.gan.recipe import Gan
@@ -176,7 +177,8 @@ def test_the_table_of_points():
     assert row["covered"]["mean"] == 75.0 and row["covered"]["std"] == pytest.approx(25.0)
     json.dumps(table, allow_nan=False)
     text = report.markdown(table, toy.Toy(recipe).cells, toy.Toy(recipe).notes)
-    assert "| 8 Gaussians, plain | 3 | 2/3 | 75.0 ± 25.0 | 40.0 ± 0.0 | 20.0 ± 0.0 | 0.300 ± 0.200 | 3 |" in text
+    assert "95 % interval" not in text  # nothing to compare with
+    assert "| 8 Gaussians, plain | 3 | 2/3 | 75.0 ± 25.0 |  | 40.0 ± 0.0 | 20.0 ± 0.0 | 0.300 ± 0.200 | 3 |" in text
     assert "width=128" in text and "seeds=" not in text
 
 
@@ -186,7 +188,87 @@ def test_the_table_of_images():
     found = {"r1": [(result, [{"iteration": 10, "distance": 5.0}, {"iteration": 20, "distance": 7.0}])]}
     study = images.Images(recipes.get("gan_images"))
     text = report.markdown(study.table(found), study.cells, study.notes)
-    assert "| plain with R1 | 1 | 7.00 | 5.00 | 3 |" in text and "test error 12.0 %" in text and "have 0.25" in text
+    assert "| plain with R1 | 1 | 7.00 |  | 5.00 | 3 |" in text and "test error 12.0 %" in text and "have 0.25" in text
+
+
+def test_points_are_compared_with_the_plain_gan_of_the_same_data():
+    """In all tables together there are three differences, and each p-value is corrected for them."""
+    recipe = recipes.get("gan_toy")
+    values = {
+        "ring-plain": (50.0, 37.5, 50.0, 25.0),
+        "ring-mixup-0.2-samples": (100.0, 75.0, 100.0, 87.5),
+        "grid-plain": (40.0, 44.0, 48.0, 40.0),
+        "grid-mixup-0.5": (44.0, 40.0, 44.0, 48.0),
+        "grid-mixup-1.0": (96.0, 88.0, 84.0, 100.0),
+    }
+    found = {name: [finished(one, 0.1, seed) for seed, one in enumerate(covered)] for name, covered in values.items()}
+    table = toy.Toy(recipe).table(found)
+    rows = {row["name"]: row for row in table["rows"]}
+    assert {name: row["baseline"] for name, row in rows.items()} == {
+        "ring-plain": None,
+        "ring-mixup-0.2-samples": "ring-plain",
+        "grid-plain": None,
+        "grid-mixup-0.5": "grid-plain",
+        "grid-mixup-1.0": "grid-plain",
+    }
+    tests = {}
+    for name, row in rows.items():
+        if row["baseline"]:
+            difference = np.subtract(values[name], values[row["baseline"]])
+            tests[name] = scipy.stats.ttest_1samp(difference, 0.0)
+            assert row["against_baseline"]["values"] == difference.tolist()
+            assert row["against_baseline"]["p"] == pytest.approx(tests[name].pvalue)
+            interval = tests[name].confidence_interval(0.95)
+            assert row["against_baseline"]["interval"] == pytest.approx(list(interval))
+    ranked = sorted(tests, key=lambda name: tests[name].pvalue)
+    corrected = np.maximum.accumulate([n * tests[name].pvalue for name, n in zip(ranked, (3, 2, 1), strict=True)])
+    for name, p in zip(ranked, corrected, strict=True):
+        assert rows[name]["against_baseline"]["p_holm"] == pytest.approx(min(1.0, p))
+    verdicts = {name: rows[name]["against_baseline"]["verdict"] for name in tests}
+    assert verdicts == {"ring-mixup-0.2-samples": "shown", "grid-mixup-0.5": "open", "grid-mixup-1.0": "shown"}
+    text = report.markdown(table, toy.Toy(recipe).cells, toy.Toy(recipe).notes)
+    assert "| covered (%) | minus baseline |" in text and "] shown | 40.0 ± 0.0" in text
+    assert (
+        "- The difference to the first row of the same data is taken seed by seed, with its 95 % interval (t)" in text
+    )
+    assert "Holm's correction" in text
+
+
+def test_images_are_compared_with_the_plain_gan():
+    def run(seed, distance):
+        result = {**finished(0, 0, seed)[0], "distance": distance, "judge_error": 12.0, "real_distance": 0.25}
+        return result, [{"iteration": 10, "distance": distance}]
+
+    found = {
+        "plain": [run(0, 9.0), run(1, 10.0), run(2, 9.5)],
+        "r1": [run(0, 3.0), run(1, 4.25), run(2, 3.25)],
+        "mixup-0.2": [run(0, 9.5)],
+    }
+    study = images.Images(recipes.get("gan_images"))
+    text = report.markdown(study.table(found), study.cells, study.notes)
+    oracle = scipy.stats.ttest_rel([3.0, 4.25, 3.25], [9.0, 10.0, 9.5])
+    low, high = oracle.confidence_interval(0.95)
+    assert oracle.pvalue < 0.05 and f"| -6.00 [{low:+.2f}, {high:+.2f}] shown |" in text
+    assert "| mixup, alpha 0.2 | 1 | 9.50 | +0.50 open |" in text and "| Frechet distance | minus plain |" in text
+
+
+def test_another_alpha_is_another_gan_on_the_same_data():
+    recipe = recipes.get("gan_toy")
+    extended, rows = variants.extended(recipe, variants.chosen(recipe, ["grid-plain"]), alphas=["0.3"])
+    assert [row.name for row in rows] == ["grid-plain", "mixup-0.3"]
+    assert rows[1].method == Gan("grid", 0.3) and rows[1].title == "25 Gaussians, mixup, alpha 0.3"
+    assert rows[1] in extended.rows and report.baseline_of(extended)["mixup-0.3"] == "grid-plain"
+    recipe = recipes.get("gan_images")
+    _, rows = variants.extended(recipe, list(recipe.rows[:1]), alphas=["0.3"])
+    assert rows[1].method == Gan("images", 0.3) and rows[1].title == "mixup, alpha 0.3"
+
+
+@trains
+def test_another_alpha_from_the_command_line(tmp_path):
+    assert run(tmp_path, "--alpha", "0.3") == 0
+    rows = {row["name"]: row for row in json.loads((tmp_path / "table.json").read_text())["rows"]}
+    assert set(rows) == {"ring-plain", "ring-mixup-0.2", "mixup-0.3"}
+    assert rows["mixup-0.3"]["method"]["alpha"] == 0.3 and rows["mixup-0.3"]["baseline"] == "ring-plain"
 
 
 @pytest.mark.parametrize(
@@ -206,6 +288,13 @@ def test_the_table_of_images():
             "run gan_toy --set epochs=3",
             "`--set` should be FIELD=VALUE with FIELD one of: iterations, discriminator_steps, batch_size, width, "
             "noise_size, learning_rate, generator_loss, seeds. Received: --set epochs=3.",
+        ),
+        ("run gan_toy --alpha=-1", "`alpha` should be a finite number >= 0. Received: alpha=-1."),
+        ("run gan_images --alpha much", "`alpha` should be a finite number >= 0. Received: alpha=much."),
+        (
+            "run gan_toy --method cutmix",
+            "`method` should be a Gan in gan_toy, where there are no labels to mix; `--alpha` adds rows of other "
+            "alphas. Received: CutMix, in the row cutmix.",
         ),
         (
             "preview gan_toy",

@@ -1,5 +1,6 @@
 """The guide of the zoo, `keras_mixup/zoo/README.md`: its files are written, its commands and its code are run."""
 
+import json
 import pathlib
 import re
 import shlex
@@ -38,6 +39,11 @@ def test_the_guide_runs(tmp_path, monkeypatch, capsys):
     for kind, file, text in BLOCKS:
         if file:
             (tmp_path / file).write_text(text)
+        if file == "search.py":
+            pytest.importorskip("optuna")
+            exec(compile(text, file, "exec"), {})
+        elif file:
+            continue
         elif kind == "python":
             exec(compile(text, "the guide", "exec"), {})
         else:
@@ -45,8 +51,13 @@ def test_the_guide_runs(tmp_path, monkeypatch, capsys):
                 program, *argv = shlex.split(line)
                 assert program == "keras-mixup" and main(argv) == 0, (line, capsys.readouterr().err)
                 commands += 1
-    assert commands == 8 and (tmp_path / "runs" / "alphas" / "sweep.png").exists()
+    assert commands == 9 and (tmp_path / "runs" / "alphas" / "sweep.png").exists()
     assert "plain [" in capsys.readouterr().out
+    # The search scores on 20 examples held out of the 64 to train with, and what it chose on all 200 that test.
+    sizes = {}
+    for path in tmp_path.glob("runs/*/*/seed*/result.json"):
+        sizes.setdefault(path.parts[-4], set()).add(tuple(json.loads(path.read_text())["sizes"].values()))
+    assert sizes["search"] == {(44, 20)} and sizes["chosen"] == {(64, 200)}
     sys.modules.pop("mine", None)
 
 

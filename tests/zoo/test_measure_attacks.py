@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 
 import keras
 import numpy as np
@@ -188,3 +189,16 @@ def test_all_epsilons_of_all_seeds_are_kept_beside_the_picture(tmp_path):
     assert kept["rows"]["source"] == {"seeds": [4], "white": [white[0]]}
     assert kept["rows"]["erm"] == {"seeds": [0, 1], "white": white, "black": black}
     assert (tmp_path / "attacks.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_legend_gives_epsilon_in_the_units_of_the_data():
+    """It once said "of 255" of digits, whose pixels end at 16."""
+    assert "of 255" not in attacks.NOTE
+    _, test = datasets.get("digits").load(100, 0)
+    assert test.features.max() == 16 and "`digits` from 0 to 16" in attacks.NOTE
+
+
+@pytest.mark.parametrize("name", ["adversarial_small", "digits_attacked"])
+def test_committed_tables_have_the_legend_of_today(name):
+    folder = pathlib.Path(report.__file__).parent / "results" / name
+    assert f"- {attacks.NOTE}\n" in (folder / "table.md").read_text(encoding="utf-8")

@@ -21,29 +21,12 @@ def test_best_common_and_last_epoch():
     assert got["last"] == {"values": [8.0, 2.0, 4.5], "epochs": [4, 4, 4]}
 
 
-def test_without_shared_examples_the_interval_is_the_t_tests():
-    differences = [-1.25, 0.5, -2.0, -0.75, -1.1]
-    got = epochs.interval(differences, 0.0)
-    expected = scipy.stats.ttest_1samp(differences, 0.0).confidence_interval(0.95)
-    np.testing.assert_allclose([got["low"], got["high"]], expected, rtol=1e-12)
-    assert got["mean"] == pytest.approx(np.mean(differences)) and got["n"] == 5
-    # Ten folds: the variance of the mean is that of (1/10 + 1/9) instead of 1/10.
-    ten = [*differences, -0.3, 0.2, -1.9, -0.6, 0.05]
-    plain, corrected = epochs.interval(ten, 0.0), epochs.interval(ten, 1 / 9)
-    widths = [one["high"] - one["low"] for one in (plain, corrected)]
-    assert widths[1] / widths[0] == pytest.approx(np.sqrt(1 + 10 / 9))
-
-
-def test_one_run_has_no_interval():
-    assert epochs.interval([0.5], 0.1) == {"mean": 0.5, "low": None, "high": None, "n": 1}
-
-
 def test_differences_are_taken_between_runs_of_the_same_seed_and_kept_beside_the_picture(tmp_path):
     rows = (Row("erm", "ERM"), Row("mixup", "mixup", Mixup(alpha=1.0)))
     recipe = dataclasses.replace(recipes.get("digits"), rows=rows)
 
     def run(seed, *errors):
-        return {"seed": seed, "epochs_sizes": [40, 10]}, [{"test_error": error} for error in errors]
+        return {"seed": seed, "sizes": {"training": 40, "test": 10}}, [{"test_error": error} for error in errors]
 
     found = {
         "erm": [run(0, 5.0, 4.0, 6.0), run(2, 7.0, 9.0, 8.0)],
@@ -52,15 +35,22 @@ def test_differences_are_taken_between_runs_of_the_same_seed_and_kept_beside_the
     epochs.draw(recipe, found, tmp_path / "epochs.png")
     (table,) = json.loads((tmp_path / "epochs.json").read_text())
     got = {one["way"]: one for one in table["differences"]}
-    assert got["best"] == {
-        "row": "mixup",
-        "minus": "erm",
-        "way": "best",
-        "mean": -4.0,
-        "low": None,
-        "high": None,
-        "n": 1,
-    }
+    assert (got["best"]["row"], got["best"]["minus"], got["best"]["values"]) == ("mixup", "erm", [-4.0])
+    assert got["best"]["interval"] is None and got["best"]["splits"] == "apart"
     # The means of ERM are 6, 6.5 and 7, those of mixup 2.5, 2 and 3.25.
     assert got["common"]["mean"] == 3.0 - 7.0 and got["last"]["mean"] == 5.5 - 8.0
     assert (tmp_path / "epochs.png").stat().st_size > 1000
+
+
+def test_the_interval_of_folds_is_that_of_folds(tmp_path):
+    rows = (Row("erm", "ERM"), Row("mixup", "mixup", Mixup(alpha=1.0)))
+    recipe = dataclasses.replace(recipes.get("graphs"), rows=rows)
+    found = {
+        name: [({"seed": i, "sizes": {"training": 90, "test": 10}}, [{"test_error": e}]) for i, e in enumerate(errors)]
+        for name, errors in {"erm": (9.0, 7.0, 8.0, 6.5), "mixup": (7.5, 6.75, 7.25, 6.0)}.items()
+    }
+    (table,) = epochs.summary(recipe, found)
+    differences = np.array([-1.5, -0.25, -0.75, -0.5])
+    half = scipy.stats.t.ppf(0.975, 3) * np.sqrt((1 / 4 + 1 / 9) * differences.var(ddof=1))
+    for one in table["differences"]:
+        assert one["interval"] == pytest.approx([-0.75 - half, -0.75 + half]) and one["splits"] == "folds"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_mixup import zoo
-from keras_mixup.zoo import recipes, report
+from keras_mixup.zoo import recipes, verdicts
 
 RESULTS = pathlib.Path(zoo.__file__).parent / "results"
 QUOTED = sorted(path.parent.name for path in RESULTS.glob("*/table.json") if path.parent.name in recipes.names())
@@ -51,7 +51,7 @@ def kept(table):
             if len(one["values"]) == len(other["values"]):
                 difference = np.subtract(one["values"], other["values"])
                 known += [difference.std(ddof=1)] if len(difference) > 1 else []
-                known += report.difference(difference)["interval"] or []
+                known += verdicts.difference(difference)["interval"] or []
                 known += list(difference)
     for row in table["rows"]:
         if row.get("published"):

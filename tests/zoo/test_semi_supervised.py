@@ -330,6 +330,7 @@ def stream(row, first=0):
     def train(recipe, row, seed, data, *rest):
         method = None if row.method is None or getattr(row.method, "needs_network", False) else row.method
         seen.extend(training_batches(data.training, data.source, recipe, method, seed, first).as_numpy_iterator())
+        return {}
 
     from keras_mixup.zoo import train as training
 

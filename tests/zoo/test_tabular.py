@@ -377,6 +377,7 @@ ENVIRONMENT = {"machine": "M", "backend": "tensorflow", "versions": {}, "commit"
 def finished(*scores):
     """Finished runs as `runs.collect` gives them, one for each seed."""
     shared = {"nll": 0.5, "ece": 1.0, "seconds": 2.0, "examples_per_second": 9.0, "environment": ENVIRONMENT}
+    shared["sizes"] = {"training": 120, "test": 30}
     return [({"seed": seed, **shared, **score}, []) for seed, score in enumerate(scores)]
 
 
@@ -403,16 +404,18 @@ def test_the_table_has_a_line_for_each_data_set(tmp_path):
         "## 10 epochs",
         "|  | n | ERM | mixup, alpha 0.2 | mixup, alpha 1.0 | published |",
         "| Arcene, error (%) | 2 | 12.00 ± 2.83 |  |  | 57.6? [1] |",
-        "| Iris, error (%) | 2 | 11.00 ± 1.41 | 10.50 ± 0.71 (-0.50 ± 2.12, open) | 11.00 ± 4.24 (+0.00 ± 2.83, open) "
-        "| 21.3? / 17.3? [1] |",
+        # The intervals reach 12.706 * sqrt(1/2 + 30/120) deviations of 2.1213 and 2.8284.
+        "| Iris, error (%) | 2 | 11.00 ± 1.41 | 10.50 ± 0.71 (-0.50 [-23.84, +22.84] open) "
+        "| 11.00 ± 4.24 (+0.00 [-31.12, +31.12] open) | 21.3? / 17.3? [1] |",
         "## 25 epochs",
         "|  | n | ERM | MixupE, alpha 0.2, eta 0.01 | published |",
-        "| Iris, error (%) | 1 | 5.00 | 4.00 (-1.00, open) | 9.06 ± 7.01 / 7.29 ± 6.95 [2] |",
+        "| Iris, error (%) | 1 | 5.00 | 4.00 (-1.00 open) | 9.06 ± 7.01 / 7.29 ± 6.95 [2] |",
         "## 100 epochs",
         "|  | n | ERM | C-Mixup, alpha 2 | published |",
-        "| Concrete, RMSE | 1 | 6.000 | 5.500 (-0.500, open) |  |",
+        "| Concrete, RMSE | 1 | 6.000 | 5.500 (-0.500 open) |  |",
         "| Concrete, MAPE (%) | 1 | 12.00 | 11.50 |  |",
     ]
+    assert "in a paired t-test for random splits (with 1/n + n_test/n_train for 1/n" in "\n".join(lines)
     assert json.loads((tmp_path / "table.json").read_text())["rows"][2]["nll"]["values"] == [0.5, 0.5]
 
 

@@ -30,5 +30,8 @@ SOURCES = {
         deviation=6.017,
         needs=("sklearn", "scikit-learn"),
         load=load,
+        # Each seed splits anew; yet the corrected test of random splits is for such as train on most examples. Training
+        # on 300 of them, two seeds share one in six.
+        splitting="apart",
     ),
 }

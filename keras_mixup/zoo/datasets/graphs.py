@@ -66,6 +66,7 @@ def source(name, width=7, classes=("0", "1")):
         load=functools.partial(load, name),
         transform=functools.partial(matrices, width=width),
         generate=functools.partial(generate, width, len(classes)),
+        splitting="folds",
         at=at,
     )
 

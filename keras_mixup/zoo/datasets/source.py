@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.tasks import Classification
+from keras_mixup.zoo.verdicts import TESTS
 
 SMALL = 64  # five times halved, as by the networks of ImageNet, 2 are left
 
@@ -31,6 +32,8 @@ class Source:
             tensors) that computes what the network takes.
         generate: For what is not an image: a function `(size, random) -> split` of so many examples of noise, drawn
             from that NumPy generator, for `--smoke`.
+        splitting: How the splits of several seeds hang together, which decides how their differences are tested:
+            `"apart"`, `"random"` or `"folds"`, see `keras_mixup.zoo.verdicts`.
         at: For a set whose classes or shape lie in the data: a function `data_dir -> Source`.
     """
 
@@ -44,7 +47,12 @@ class Source:
     task: Any = Classification()
     transform: Callable | None = None
     generate: Callable | None = None
+    splitting: str = "apart"
     at: Callable | None = None
+
+    def __post_init__(self):
+        if self.splitting not in TESTS:
+            raise UserError(f"`splitting` should be one of {', '.join(TESTS)}. Received: splitting={self.splitting}.")
 
     def splits(self, name, train_size, seed, data_dir, broken_images="refuse"):
         """What `load` gives.

@@ -72,6 +72,7 @@ def source(read, width, classes, regression=False):
         load=lambda train_size, seed, data_dir: load(read(data_dir), train_size, seed),
         task=Regression() if regression else Classification(),
         generate=functools.partial(generate, width, 0 if regression else len(classes)),
+        splitting="random",
     )
 
 

@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_mixup.zoo import datasets, examples, networks, report
+from keras_mixup.zoo import datasets, examples, networks, report, verdicts
 from keras_mixup.zoo.gan import frechet, pictures, training
-from keras_mixup.zoo.gan.toy import pack, unpack
+from keras_mixup.zoo.gan.toy import compared, pack, rows_of, unpack
 from keras_mixup.zoo.recipe import settings
 from keras_mixup.zoo.study import Study
 
 JUDGED_SAMPLES = 2000
 KEPT_SAMPLES = 32
+HEADLINE = "distance"  # the score that rows are compared by
 COLUMNS = (("distance", "Frechet distance", 2), ("seconds", "s/run", 0))
 
 
@@ -152,24 +153,10 @@ class Images(Study):
 
     def table(self, found, smoke=False):
         rows, everything = [], [result for pairs in found.values() for result, _ in pairs]
-        for row in self.recipe.rows:
-            pairs = found.get(row.name, [])
-            if pairs:
-                results = [result for result, _ in pairs]
-                best = [min(record["distance"] for record in history) for _, history in pairs]
-                rows.append(
-                    {
-                        "name": row.name,
-                        "title": row.title,
-                        "parts": row.title.parts,
-                        "method": row.method.get_config(),
-                        "n": len(results),
-                        "seeds": [result["seed"] for result in results],
-                        **{key: report.statistics([r[key] for r in results]) for key, _, _ in COLUMNS},
-                        **report.timed(results),
-                        "best": report.statistics(best),
-                    }
-                )
+        for row, pairs in rows_of(self.recipe, found, [key for key, _, _ in COLUMNS], HEADLINE):
+            best = [min(record["distance"] for record in history) for _, history in pairs]
+            rows.append({**row, "best": verdicts.statistics(best)})
+        verdicts.judge(rows)
         return {
             "recipe": self.recipe.name,
             "title": self.recipe.title,
@@ -186,12 +173,13 @@ class Images(Study):
         return {key: (heading, digits) for key, heading, digits in COLUMNS if key != "seconds"}
 
     def cells(self, table):
-        header = ["", "n", "Frechet distance", "its lowest", "s/run"]
+        header = ["", "n", "Frechet distance", report.minus(table), "its lowest", "s/run"]
         return header, [
             [
                 row["title"],
                 str(row["n"]),
                 report.spread(row["distance"], 2),
+                verdicts.known(row["against_baseline"], 2),
                 report.spread(row["best"], 2),
                 f"{report.clock(row)['mean']:.0f}",
             ]
@@ -211,6 +199,7 @@ class Images(Study):
             f"features of a small classifier trained on the same data (test error {values('judge_error', 1)} %), so "
             "it is not FID and compares within this table only. As many real images have "
             f"{values('real_distance', 2)} to the rest.",
+            *compared(table, "first row"),
             "Samples: the generator is judged by its samples alone (generator_sees='samples'), in the other mixup "
             "rows by blends of them with real images.",
             *report.machines(table),

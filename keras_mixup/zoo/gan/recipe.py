@@ -1,8 +1,10 @@
 """What a recipe for GANs is: like `keras_mixup.zoo.recipe.Recipe`, with the settings of a GAN."""
 
 import dataclasses
+from typing import ClassVar
 
 from keras_mixup.zoo import datasets
+from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.recipe import Row, check, choice, finite, integer, known, setting
 
 
@@ -22,9 +24,21 @@ class Gan:
     generator_sees: str = "blends"
     baseline: str | None = None
 
+    label: ClassVar = "mixup"  # what a row with an alpha is called
+
     def get_config(self):
         """The arguments as plain data, as the methods of `keras_mixup.methods` give them."""
         return dataclasses.asdict(self)
+
+
+def check_methods(recipe):
+    """Raise a `UserError` if a row of a recipe for GANs would not train a GAN."""
+    for row in recipe.rows:
+        if not isinstance(row.method, Gan):
+            raise UserError(
+                f"`method` should be a Gan in {recipe.name}, where there are no labels to mix; `--alpha` adds rows of "
+                f"other alphas. Received: {type(row.method).__name__}, in the row {row.name}."
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,6 +76,7 @@ class ToyRecipe:
 
     def __post_init__(self):
         check(self)
+        check_methods(self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,3 +122,4 @@ class ImagesRecipe:
 
     def __post_init__(self):
         check(self)
+        check_methods(self)

@@ -5,12 +5,13 @@ import io
 
 import numpy as np
 
-from keras_mixup.zoo import atomic, report
+from keras_mixup.zoo import atomic, report, verdicts
 from keras_mixup.zoo.gan import mixtures, pictures, training
 from keras_mixup.zoo.recipe import settings
 from keras_mixup.zoo.study import Study
 
 KEPT_SAMPLES = 1000
+HEADLINE = "covered"  # the score that rows are compared by
 COLUMNS = (
     ("covered", "covered (%)", 1),
     ("near", "near (%)", 1),
@@ -55,6 +56,43 @@ def unpack(path):
     """The arrays of `pack`."""
     with np.load(path) as file:
         return {key: file[key].astype("float32") for key in file.files}
+
+
+def rows_of(recipe, found, scores, headline):
+    """What the tables of GANs have in common: pairs of a row and its runs, each with its difference to its baseline.
+
+    Args:
+        recipe: A recipe for GANs.
+        found: The finished runs, from `runs.collect`.
+        scores: The names of the scores to give.
+        headline: That of the score to compare by.
+    """
+    baselines = report.baseline_of(recipe)
+    for row in recipe.rows:
+        pairs, baseline = found.get(row.name, []), baselines[row.name]
+        if not pairs:
+            continue
+        results, reference = ([result for result, _ in of] for of in (pairs, found.get(baseline, [])))
+        entry = {
+            "name": row.name,
+            "title": row.title,
+            "parts": row.title.parts,
+            "method": row.method.get_config(),
+            "headline": headline,
+            "n": len(results),
+            "seeds": [result["seed"] for result in results],
+            **{key: verdicts.statistics([result[key] for result in results]) for key in scores},
+            **report.timed(results),
+            "baseline": None if baseline == row.name else baseline,
+            "against_baseline": None if baseline == row.name else verdicts.against(results, reference, headline),
+        }
+        yield entry, pairs
+
+
+def compared(table, which):
+    """How the differences of a table were judged, as its note, if it has some."""
+    words = verdicts.in_words(table["rows"])
+    return [f"The difference to the {which} is taken seed by seed, {words}."] if words else []
 
 
 class Toy(Study):
@@ -108,22 +146,9 @@ class Toy(Study):
 
     def table(self, found, smoke=False):
         rows = []
-        for row in self.recipe.rows:
-            results = [result for result, _ in found.get(row.name, [])]
-            if results:
-                rows.append(
-                    {
-                        "name": row.name,
-                        "title": row.title,
-                        "parts": row.title.parts,
-                        "method": row.method.get_config(),
-                        "n": len(results),
-                        "seeds": [result["seed"] for result in results],
-                        **{key: report.statistics([r[key] for r in results]) for key, _, _ in COLUMNS},
-                        **report.timed(results),
-                        "stable": sum(not collapsed(result) for result in results),
-                    }
-                )
+        for row, pairs in rows_of(self.recipe, found, [key for key, _, _ in COLUMNS], HEADLINE):
+            rows.append({**row, "stable": sum(not collapsed(result) for result, _ in pairs)})
+        verdicts.judge(rows)
         used = sorted({row["method"]["data"] for row in rows})
         return {
             "recipe": self.recipe.name,
@@ -139,13 +164,16 @@ class Toy(Study):
         return {key: (heading, digits) for key, heading, digits in COLUMNS if key != "seconds"}
 
     def cells(self, table):
-        header = ["", "n", "stable", *(heading for _, heading, _ in COLUMNS)]
+        (_, first, digits), *others, _ = COLUMNS
+        header = ["", "n", "stable", first, report.minus(table), *(heading for _, heading, _ in others), "s/run"]
         return header, [
             [
                 row["title"],
                 str(row["n"]),
                 f"{row['stable']}/{row['n']}",
-                *(report.spread(row[key], digits) for key, _, digits in COLUMNS[:-1]),
+                report.spread(row[HEADLINE], digits),
+                verdicts.known(row["against_baseline"], digits),
+                *(report.spread(row[key], digits) for key, _, digits in others),
                 f"{report.clock(row)['mean']:.0f}",
             ]
             for row in table["rows"]
@@ -161,6 +189,7 @@ class Toy(Study):
             f"Three hidden layers in both networks, {given}.",
             f"Mean ± standard deviation over n seeds of the scores of {mixtures.SAMPLES} samples after the last "
             "iteration; rows that share a seed share initial weights and real points.",
+            *compared(table, "first row of the same data"),
             "Good: of high quality, that is where the exact density is as high as at 98.9 % of the data (within three "
             "standard deviations of a lone Gaussian). Near: the same of the data blurred by noise of deviation 0.05. "
             "Covered: modes with near samples of no less than a tenth of their weight; the spiral has 200, its arcs. "

@@ -26,7 +26,8 @@ COLUMNS = {
 NOTE = (
     "White and black: error on adversarial examples made by the network itself, and by that of the row "
     f"{SOURCE} of the same seed; on {ATTACKED:,} test images, or on all if there are fewer, the same for every row. No "
-    "pixel moves by more than epsilon of 255, which is 4 if the settings do not say; I-FGSM takes 10 steps."
+    "pixel moves by more than epsilon, in the units that images are stored in: photographs go from 0 to 255, `digits` "
+    "from 0 to 16. Epsilon is 4 if the settings do not say; I-FGSM takes 10 steps."
 )
 PICTURE = "attacks.png"
 

@@ -12,20 +12,21 @@ import itertools
 
 import numpy as np
 
-from keras_mixup.zoo import atomic
+from keras_mixup.zoo import atomic, datasets, verdicts
+from keras_mixup.zoo.recipe import for_row
 
 COLUMNS = {}
 NOTE = (
     "`epochs.json`: the test error by three ways to choose the epoch, and the differences between rows with their 95 % "
-    "intervals: t, corrected for runs that share training examples (Nadeau and Bengio)."
+    "intervals, by the test that the table names."
 )
 PICTURE = "epochs.png"
 WAYS = {"best": "each run's best epoch", "common": "one common epoch", "last": "last epoch"}
 
 
 def measure(network, recipe, seed, data, folder):
-    """What the correction needs to know of a run: how many examples train, and how many test."""
-    return {"epochs_sizes": [len(data.training), len(data.test)]}
+    """Nothing of the trained network: the records of all epochs are there."""
+    return {}
 
 
 def chosen(errors):
@@ -50,55 +51,34 @@ def chosen(errors):
     }
 
 
-def interval(differences, share):
-    """The mean of paired differences and its 95 % interval.
-
-        mean +- t(n - 1, 0.975) * sqrt((1 / n + share) * variance)
-
-    Args:
-        differences: One per run; of a single one there is no interval.
-        share: Test examples over training examples, for runs whose training examples overlap; 0 for independent runs.
-
-    Returns:
-        A dict of `mean`, `low`, `high` and `n`.
-
-    Reference:
-        Nadeau and Bengio, Inference for the Generalization Error (Machine Learning 52, 2003).
-    """
-    from scipy.stats import t
-
-    n, mean = len(differences), float(np.mean(differences))
-    if n < 2:
-        return {"mean": mean, "low": None, "high": None, "n": n}
-    half = float(t.ppf(0.975, n - 1) * np.sqrt((1 / n + share) * np.var(differences, ddof=1)))
-    return {"mean": mean, "low": mean - half, "high": mean + half, "n": n}
-
-
 def summary(recipe, found):
     """What `epochs.json` holds: of each comparison its rows, and of each pair of them the differences."""
     from keras_mixup.zoo.report import comparisons
 
     tables = []
     for group in comparisons(recipe, [row for row in recipe.rows if row.name in found]):
-        rows, share = {}, 0.0
+        rows, splitting = {}, datasets.get(for_row(recipe, group[0]).dataset).splitting
         for row in group:
             results, histories = zip(*found[row.name], strict=True)
-            training, test = results[0]["epochs_sizes"]
-            share = test / training
             ways = chosen([[epoch["test_error"] for epoch in history] for history in histories])
-            rows[row.name] = {"title": str(row.title), "seeds": [result["seed"] for result in results], **ways}
+            seeds, sizes = [result["seed"] for result in results], [verdicts.sizes(result) for result in results]
+            rows[row.name] = {"title": str(row.title), "seeds": seeds, "sizes": sizes, **ways}
         differences = []
         for first, second in itertools.combinations(rows, 2):
-            seeds = [seed for seed in rows[first]["seeds"] if seed in rows[second]["seeds"]]
-            for way in WAYS if seeds else ():
-                minuend, subtrahend = (
-                    [rows[name][way]["values"][rows[name]["seeds"].index(seed)] for seed in seeds]
-                    for name in (second, first)
-                )
-                difference = interval(np.subtract(minuend, subtrahend), share)
-                differences.append({"row": second, "minus": first, "way": way, **difference})
+            for way in WAYS:
+                difference = verdicts.against(_runs(rows[second], way), _runs(rows[first], way), way, splitting)
+                if difference is not None:
+                    differences.append({"row": second, "minus": first, "way": way, **difference})
         tables.append({"rows": rows, "differences": differences})
     return tables
+
+
+def _runs(row, way):
+    """Of each run of a row what `verdicts.against` takes."""
+    return [
+        {"seed": seed, way: value, **({"sizes": sizes} if sizes else {})}
+        for seed, sizes, value in zip(row["seeds"], row["sizes"], row[way]["values"], strict=True)
+    ]
 
 
 def draw(recipe, found, path, smoke=False):
@@ -120,7 +100,7 @@ def draw(recipe, found, path, smoke=False):
                 found_ones = [d for d in one["differences"] if d["minus"] == names[0] and d["way"] == way]
                 heights = [names.index(d["row"]) + 0.22 * (i - 1) for d in found_ones]
                 means = [d["mean"] for d in found_ones]
-                bars = [(d["high"] or d["mean"]) - d["mean"] for d in found_ones]
+                bars = [d["interval"][1] - d["mean"] if d["interval"] else 0.0 for d in found_ones]
                 axes.errorbar(means, heights, xerr=bars, **style, elinewidth=0.8, label=label)
             axes.axvline(0.0, color="0.6", linewidth=0.8, zorder=0)
             axes.set_yticks(range(1, len(names)), titles[1:])

@@ -6,6 +6,8 @@ from keras import layers
 from keras_mixup.zoo.networks import parts
 
 _REPEATS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+_REPEATS |= dict.fromkeys((10, 14), (1, 1, 1, 1))
+_BOTTLENECKS = (14, 50, 101)
 
 
 def preact_resnet(shape, classes, depth, dropout=0.0, stem_stride=None):
@@ -13,8 +15,8 @@ def preact_resnet(shape, classes, depth, dropout=0.0, stem_stride=None):
 
         h = ReLU(BN(x)),    output = x + conv2(dropout(ReLU(BN(conv1(h)))))
 
-    where x is replaced by a 1 x 1 convolution of h if the block changes the shape. From depth 50 on the block has three
-    convolutions, of 1 x 1, 3 x 3 and 1 x 1, and the last has four times the filters.
+    where x is replaced by a 1 x 1 convolution of h if the block changes the shape. At depth 14, 50 and 101 a block has
+    three convolutions, of 1 x 1, 3 x 3 and 1 x 1, and the last has four times the filters.
 
     Two forms of this network are published with mixup. This is the one that gave the figures of the ablation table for
     ERM and mixup (hongyi-zhang/mixup): the stem is a bare convolution, and the identity skip carries x. In the other
@@ -28,7 +30,8 @@ def preact_resnet(shape, classes, depth, dropout=0.0, stem_stride=None):
     Args:
         shape: Height, width, channels.
         classes: Number of logits.
-        depth: 18 (11.2 million weights with 10 classes), 34 (21.3), 50 (23.5) or 101 (42.5).
+        depth: 18 (11.2 million weights with 10 classes), 34 (21.3), 50 (23.5) or 101 (42.5); or 10 or 14, with
+            one block in each stage.
         dropout: Rate in [0, 1): one dropout in each block, before its last convolution.
         stem_stride: Stride of the stem; by default 2 for images of 64 rows or more, as for Tiny-ImageNet, otherwise 1.
 
@@ -41,7 +44,7 @@ def preact_resnet(shape, classes, depth, dropout=0.0, stem_stride=None):
     """
     if stem_stride is None:
         stem_stride = 2 if (shape[0] or 0) >= 64 else 1
-    block = _bottleneck if depth >= 50 else _basic
+    block = _bottleneck if depth in _BOTTLENECKS else _basic
     inputs = keras.Input(shape)
     x = _convolution(inputs, 64, 3, "stem", stem_stride)
     for stage, stride, name, output in parts.blocks(_REPEATS[depth]):

@@ -5,7 +5,7 @@ from keras import layers
 
 from keras_mixup.zoo.networks import parts
 
-_REPEATS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+_REPEATS = {14: (1, 1, 1, 1), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
 def resnet(shape, classes, depth, cardinality=1, width=64):
@@ -23,7 +23,7 @@ def resnet(shape, classes, depth, cardinality=1, width=64):
     Args:
         shape: Height, width, channels; the papers' are 224 x 224 x 3.
         classes: Number of logits.
-        depth: 50 or 101.
+        depth: 50 or 101; or 14, with one block in each stage.
         cardinality: Number of groups of the 3 x 3 convolutions.
         width: Channels of each group in the first stage; doubled in each stage that follows. With 1000 classes depth 50
             has 25.6 million weights (32 groups of 4: 25.0), depth 101 44.5 (32 groups of 4: 44.2; 64 of 4: 83.5).

@@ -1,9 +1,10 @@
 """Small DCGANs on Fashion-MNIST under hard settings: plain against mixup and two gradient penalties.
 
-Mixup does not help here: Frechet distance 12.9 for the plain GAN, 9.9 to 26.9 for mixup, 2.9 for the plain GAN with
-the R1 penalty and 5.3 for WGAN-GP; means of 2 seeds, which for mixup differ by up to 24. Only the two penalties make
-images that look like clothes. 14 runs of 1,000 iterations: 11 minutes of training on two cores shared with other work;
-2026-11-21. Table and pictures: `keras_mixup/zoo/results/gan_images`.
+Mixup does not help here: Frechet distance 12.9 for the plain GAN, 9.9 to 26.9 for mixup, 2.9 for the plain GAN with the
+R1 penalty and 5.3 for WGAN-GP; means of 2 seeds, which for mixup differ by up to 24, so that all differences are open
+after Holm's correction. Only the two penalties make images that look like clothes. 14 runs of 1,000 iterations: 11
+minutes of training on two cores shared with other work; 2026-11-21. Table and pictures:
+`keras_mixup/zoo/results/gan_images`.
 
     keras-mixup run gan_images --data-dir DIR
     keras-mixup run gan_images --data-dir DIR --set filters=64 iterations=20000 --out runs/gan_images-large
