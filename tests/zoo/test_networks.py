@@ -26,6 +26,7 @@ CIFAR, IMAGENET = ((32, 32, 3), 10), ((224, 224, 3), 1000)
 # As PyTorch counts them: weights that are trained, at 10 classes of CIFAR or 1000 of ImageNet.
 PUBLISHED = {
     "preact_resnet18": (CIFAR, 11_171_146),
+    "preact_resnet18_quarter": (CIFAR, 700_762),
     "wide_resnet28_2": (CIFAR, 1_467_610),
 }
 PUBLISHED_BIG = {

@@ -18,6 +18,7 @@ _NETWORKS = {
     "vgg11": ("vgg.vgg11", {}),
     "vgg13": ("vgg.vgg13", {}),
     "preact_resnet18": ("preact_resnet.preact_resnet", {"depth": 18}),
+    "preact_resnet18_quarter": ("preact_resnet.preact_resnet", {"depth": 18, "filters": 16}),
     "preact_resnet34": ("preact_resnet.preact_resnet", {"depth": 34}),
     "preact_resnet50": ("preact_resnet.preact_resnet", {"depth": 50}),
     "preact_resnet101": ("preact_resnet.preact_resnet", {"depth": 101}),
