@@ -16,6 +16,7 @@ _NETWORKS = {
     "mlp": ("mlp.mlp", {}),
     "small_cnn": ("small_cnn.small_cnn", {}),
     "vgg11": ("vgg.vgg11", {}),
+    "vgg11_quarter": ("vgg.vgg11", {"filters": 16}),
     "vgg13": ("vgg.vgg13", {}),
     "preact_resnet18": ("preact_resnet.preact_resnet", {"depth": 18}),
     "preact_resnet18_quarter": ("preact_resnet.preact_resnet", {"depth": 18, "filters": 16}),
