@@ -60,7 +60,7 @@ class StatisticsAverage:
 
     def finalize(self):
         """Put the averages in place of the statistics."""
-        assign(self.statistics, checkpoints.values(self.averages))
+        _assign(self.statistics, checkpoints.values(self.averages))
 
 
 @contextlib.contextmanager
@@ -70,13 +70,13 @@ def averaged(model, statistics=None):
     kept = checkpoints.values(changed)
     model.optimizer.finalize_variable_values(model.trainable_variables)
     # On JAX weights and averages are the same arrays now, and `predict` gives those of the weights away.
-    assign(model.trainable_variables, checkpoints.values(model.trainable_variables))
+    _assign(model.trainable_variables, checkpoints.values(model.trainable_variables))
     if statistics:
         statistics.finalize()
     yield
-    assign(changed, kept)
+    _assign(changed, kept)
 
 
-def assign(variables, values):
+def _assign(variables, values):
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

@@ -55,9 +55,7 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
     own_seed = seed + recipe.seed_offset
     keras.utils.set_random_seed(own_seed)
     with _policy(recipe.precision), engine.scope():
-        network, model = build(recipe, row.method, own_seed, source)
-        follows = recipe.ema_statistics == "on"
-        statistics = averages.StatisticsAverage(model, network, recipe.ema) if follows else None
+        network, model, statistics = build(recipe, row.method, own_seed, source)
         model.compile(
             optimizers.build(recipe, steps),
             source.task.loss(),
@@ -107,7 +105,10 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
 
 
 def build(recipe, method, seed, source):
-    """The network, and the model around it to train; the network has no optimiser and no loss, and is what to keep."""
+    """The network, the model around it to train, and the `StatisticsAverage` of the network, if it is asked for.
+
+    The network has no optimiser and no loss, and is what to keep.
+    """
     import keras
 
     from keras_mixup.model import MixupModel
@@ -122,13 +123,16 @@ def build(recipe, method, seed, source):
         inputs = keras.Input(source.shape)
         network = keras.Model(inputs, network(keras.layers.GaussianNoise(recipe.input_noise)(inputs)))
     if method is None or not in_model(recipe, method):
-        return network, keras.Model(network.input, network.output)
-    own = method.model(network, seed)
-    if own is not None:
-        return network, own
-    model = MixupModel(network, method, seed=seed, at=recipe.at or None)
-    model.build(network.input_shape)
-    return network, model
+        model = keras.Model(network.input, network.output)
+    else:
+        model = method.model(network, seed)
+        if model is None:
+            model = MixupModel(network, method, seed=seed, at=recipe.at or None)
+    follows = recipe.ema_statistics == "on"
+    statistics = averages.StatisticsAverage(model, network, recipe.ema) if follows else None
+    if isinstance(model, MixupModel):
+        model.build(network.input_shape)  # and from here on it takes no more variables
+    return network, model, statistics
 
 
 def summary(history, recipe, task):
