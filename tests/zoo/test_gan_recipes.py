@@ -116,6 +116,8 @@ def test_a_run_keeps_what_it_promises_repeats_itself_and_is_skipped(tmp_path, ca
         "data": "ring",
         "alpha": 0.2,
         "generator_sees": "blends",
+        "pairs": "real_fake",
+        "generator_loss": None,
         "baseline": None,
     }
     assert [record["iteration"] for record in history] == training.looks(20)
