@@ -1,11 +1,15 @@
-"""Write the table of results in README.md from those that are committed: `python .ci/results.py`."""
+"""Write what README.md and the zoo's README show of the committed results: `python .ci/results.py`.
 
+The table in README.md, and the picture of all effects, `zoo/results/effects.png`.
+"""
+
+import io
 import json
 import pathlib
 
 import numpy as np
 
-from keras_mixup.zoo import report, verdicts
+from keras_mixup.zoo import atomic, figures, recipes, report, verdicts
 
 ROOT = pathlib.Path(__file__).parent.parent
 BEGIN, END = "<!-- results: written by .ci/results.py -->\n", "<!-- end of results -->\n"
@@ -35,6 +39,268 @@ COMPARED = (
     ("semi_supervised_small", "", "error", "erm", "mixup-guesses"),
     ("rings", "disc and ring", "undecided", "erm", "mixup"),
 )
+
+PICTURE = ROOT / "keras_mixup/zoo/results/effects.png"
+SHOWN = {  # of each verdict: colour, marker, and what it says
+    "shown": ("#009e73", "o", "shown: p < 0.05 after Holm's correction, and not against the paper"),
+    "refuted": (
+        "#d55e00",
+        "s",
+        "refuted: the interval excludes the paper's figure for the same rows, or the reverse is shown",
+    ),
+    "open": ("#7f7f7f", "D", "open: neither"),
+}
+# What was done and measured; results, score, the row without and the row with; and of the paper the recipe with its
+# rows, which have more data and larger networks than ours; None if our own rows are the paper's, False if it has none.
+EFFECTS = (
+    (
+        "Images",
+        (
+            (
+                "CIFAR-10, mixup",
+                "cifar10_small",
+                "error",
+                "erm",
+                "mixup",
+                ("cifar10", "preact18-erm", "preact18-mixup"),
+            ),
+            (
+                "CIFAR-10, MixupE",
+                "cifar10_small",
+                "error",
+                "erm",
+                "mixupe",
+                ("cifar10", "preact50-erm", "preact50-mixupe"),
+            ),
+        ),
+    ),
+    (
+        "Speech, LeNet",
+        (
+            (
+                "mixup, alpha 0.1",
+                "speech_test_clips",
+                "error",
+                "erm",
+                "mixup-0.1",
+                ("speech_commands", "lenet-erm", "lenet-mixup-0.1"),
+            ),
+            (
+                "mixup, alpha 0.2",
+                "speech_test_clips",
+                "error",
+                "erm",
+                "mixup-0.2",
+                ("speech_commands", "lenet-erm", "lenet-mixup-0.2"),
+            ),
+            ("MixupE", "speech_test_clips", "error", "erm", "mixupe", ("speech_mixupe", "lenet-erm", "lenet-mixupe")),
+        ),
+    ),
+    (
+        "Wrong labels",
+        tuple(
+            (
+                f"{share} %, {title}",
+                "corrupt_labels_small",
+                score,
+                f"{share}-{pair[0]}",
+                f"{share}-{pair[1]}",
+                ("corrupt_labels", f"{share}-{pair[0]}", f"{share}-{pair[1]}"),
+            )
+            for share in (20, 50, 80)
+            for title, score, pair in (
+                ("mixup against ERM", "best_error", ("erm", "mixup")),
+                ("both against dropout", "best_error", ("dropout", "both")),
+            )
+        ),
+    ),
+    (
+        "Attacked, white box",
+        (
+            ("CIFAR-10, FGSM", "adversarial_small", "white_fgsm", "erm", "mixup", ("adversarial", "erm", "mixup")),
+            ("digits, FGSM", "digits_attacked", "white_fgsm", "erm", "mixup-0.2", ("adversarial", "erm", "mixup")),
+        ),
+    ),
+    (
+        "Tables, as in mixup",
+        tuple(
+            (title, "tabular", "error", f"{name}-erm", f"{name}-mixup-0.2", None)
+            for name, title in (
+                ("abalone", "Abalone"),
+                ("arcene", "Arcene"),
+                ("arrhythmia", "Arrhythmia"),
+                ("htru2", "HTRU2"),
+                ("iris", "Iris"),
+                ("phishing", "Phishing"),
+            )
+        ),
+    ),
+    (
+        "Tables, as in MixupE",
+        tuple(
+            (f"{title}, {kind}", "tabular", "error", f"{name}-erm-25", f"{name}-{kind.lower()}-25", None)
+            for name, title in (("abalone3", "Abalone in 3 classes"), ("arrhythmia", "Arrhythmia"), ("iris", "Iris"))
+            for kind in ("mixup", "MixupE")
+        ),
+    ),
+    (
+        "No paper's figure beside",
+        (
+            ("CIFAR-10, CutMix", "cifar10_small", "error", "erm", "cutmix", False),
+            ("CIFAR-10, mixup: NLL", "cifar10_small", "nll", "erm", "mixup", False),
+            ("CIFAR-10, mixup: ECE", "cifar10_small", "ece", "erm", "mixup", False),
+            ("Fashion-MNIST, mixup", "fashion_mnist", "error", "erm", "mixup-0.2", False),
+            ("Digits, mixup", "digits", "error", "erm", "mixup-0.2", False),
+            ("Digits, FGSM, black box", "digits_attacked", "black_fgsm", "erm", "mixup-0.2", False),
+            ("Digits, I-FGSM, black box", "digits_attacked", "black_ifgsm", "erm", "mixup-0.2", False),
+            ("250 labels, mixup", "semi_supervised_small", "error", "erm", "mixup", False),
+            ("250 labels, mixup of guesses", "semi_supervised_small", "error", "erm", "mixup-guesses", False),
+        ),
+    ),
+)
+
+
+def effects():
+    """Every effect: how a method changes a score, ours and the paper's, in percent of the score without it.
+
+    Returns:
+        A list of dicts: `group`, `title`, `n`, `mean` and `interval` of ours, `published`, whether that is of the
+        `same` rows, `p_holm` and `verdict`.
+    """
+    found = []
+    for group, entries in EFFECTS:
+        for title, name, score, *pair, paper in entries:
+            table = json.loads((ROOT / f"keras_mixup/zoo/results/{name}/table.json").read_text(encoding="utf-8"))
+            rows = {row["name"]: row for row in table["rows"]}
+            without, with_it = (rows[one] for one in pair)
+            if without["seeds"] != with_it["seeds"]:
+                raise ValueError(f"The rows compared should have the same seeds. Received: {name}, {pair}.")
+            known = with_it["against_baseline"] or {}
+            if score != with_it["headline"] or with_it["baseline"] != pair[0] or "interval" not in known:
+                values = np.array(with_it[score]["values"]) - np.array(without[score]["values"])
+                known = verdicts.difference(values)
+            unit = without[score]["mean"] / 100.0
+            figures_of = {row.name: row.published for row in recipes.get(paper[0] if paper else name).rows}
+            if paper is not False:
+                first, second = (figures_of[one].error for one in (paper[1:] if paper else pair))
+            found.append(
+                {
+                    "group": group,
+                    "title": title,
+                    "n": with_it["n"],
+                    "mean": known["mean"] / unit,
+                    "interval": known["interval"] and [end / unit for end in known["interval"]],
+                    "p": known["p"],
+                    # The paper's points, where they are of the same rows; else its percentage.
+                    "published": (second - first) / unit if paper is None else paper and 100.0 * (second / first - 1.0),
+                    "same": paper is None,
+                    "excluded": bool(
+                        paper is None
+                        and known["interval"]
+                        and not known["interval"][0] <= second - first <= known["interval"][1]
+                    ),
+                }
+            )
+    for one, p in zip(found, verdicts.holm([one["p"] for one in found]), strict=True):
+        differs = p is not None and p < 1.0 - verdicts.CONFIDENCE
+        reverse = differs and one["mean"] * (one["published"] or 0.0) < 0
+        one["p_holm"] = p
+        one["verdict"] = "refuted" if reverse else "shown" if differs else "refuted" if one["excluded"] else "open"
+    return found
+
+
+def drawn(found):
+    """What the picture shows, as text that is kept in it: a test compares this, and not pixels."""
+    return json.dumps([{k: _rounded(v) for k, v in one.items()} for one in found])
+
+
+def _rounded(value):
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+def draw(found, path=PICTURE):
+    """Draw all effects, one on each line: of the paper a hollow mark, of ours the mean with its 95 % interval."""
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    groups = list(dict.fromkeys(one["group"] for one in found))
+    with matplotlib.rc_context({**figures.STYLE, "font.size": 10, "savefig.dpi": 100}):
+        figure = Figure(figsize=(9.0, 0.235 * (len(found) + 1.25 * len(groups)) + 2.0), layout="constrained")
+        axes, y, places = figure.add_subplot(), 0.0, []
+        reach = 100.0  # no score falls by more
+        for group in groups:
+            places.append((y, group, True))
+            y += 1.0
+            for one in (one for one in found if one["group"] == group):
+                places.append((y, f"{one['title']}  (n = {one['n']})", False))
+                colour, marker, _ = SHOWN[one["verdict"]]
+                if one["interval"]:
+                    low, high = np.clip(one["interval"], -reach, reach)
+                    axes.plot([low, high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt", zorder=2)
+                    for end, kept, arrow in ((one["interval"][0], low, "<"), (one["interval"][1], high, ">")):
+                        if end != kept:  # it goes on beyond the frame
+                            axes.plot(kept, y, arrow, color=colour, markersize=6, clip_on=False, zorder=2)
+                axes.plot(np.clip(one["mean"], -reach, reach), y, marker, color=colour, markersize=6.5, zorder=3)
+                if one["published"] is not False:
+                    axes.plot(one["published"], y, "|", color="black", markersize=13, markeredgewidth=2.6, zorder=4)
+                    if not one["same"]:
+                        axes.plot(one["published"], y, "|", color="white", markersize=9, markeredgewidth=0.9, zorder=5)
+                y += 1.0
+            y += 0.25
+        axes.axvline(0.0, color="0.6", linewidth=1.0, zorder=1)
+        axes.set_ylim(y - 0.25, -0.8)
+        axes.set_xlim(-1.04 * reach, 1.04 * reach)  # room for what points beyond
+        axes.set_yticks([place for place, _, _ in places], [text for _, text, _ in places])
+        for label, (_, _, bold) in zip(axes.get_yticklabels(), places, strict=True):
+            label.set_fontweight("bold" if bold else "normal")
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="x", color="0.9", linewidth=0.7, zorder=0)
+        axes.set_axisbelow(True)
+        axes.set_xlabel("change of test error or named score, in % of that without; left is better")
+        handles = [
+            Line2D([], [], color=colour, marker=marker, linewidth=2.2, label=words)
+            for colour, marker, words in SHOWN.values()
+        ]
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color="black",
+                marker="|",
+                markersize=13,
+                markeredgewidth=2.6,
+                linewidth=0,
+                label="the paper's figure for the same rows",
+            )
+        )
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color="black",
+                marker="$\\parallel$",
+                markersize=12,
+                linewidth=0,
+                label="the paper's figure for a larger network and more data; ours is not the same experiment",
+            )
+        )
+        figure.legend(handles=handles, loc="outside upper left", fontsize=9, borderaxespad=0.2)
+        content = io.BytesIO()
+        # No version of the library in it, so that it changes only with what it shows.
+        figure.savefig(content, format="png", metadata={"Software": None, "Description": drawn(found)})
+    atomic.write(path, content.getvalue())
+
+
+def kept(path=PICTURE):
+    """What the committed picture shows."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return image.text["Description"]
 
 
 def table():
@@ -89,3 +355,4 @@ def written(text):
 if __name__ == "__main__":
     readme = ROOT / "README.md"
     readme.write_text(written(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    draw(effects())

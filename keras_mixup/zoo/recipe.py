@@ -164,6 +164,7 @@ class Recipe:
             takes that share, times the learning rate, off every weight, past the momentum; `"decoupled_kernels"` spares
             the same.
         ema: If > 0, the network is tested with an exponential moving average of its weights of this momentum, < 1.
+        ema_statistics: `"on"` averages the statistics of batch normalisation in the same way, and tests with these.
         clip_norm: If > 0, gradients are scaled down to this norm over all weights.
         precision: `"float32"`, `"mixed_float16"` or `"mixed_bfloat16"`, a global policy of Keras.
         jit: Compile the step with XLA: `"on"`, `"off"`, or `"auto"`, which is off on a CPU under TensorFlow.
@@ -222,6 +223,7 @@ class Recipe:
     warmup_from: float = setting("a finite number >= 0", lambda x: finite(x) and x >= 0, default=0.0)
     decay: str = setting(*choice(("l2", "l2_kernels", "decoupled", "decoupled_kernels")), default="decoupled")
     ema: float = setting("a number >= 0 and < 1", share, default=0.0)
+    ema_statistics: str = setting(*choice(("off", "on")), default="off")
     clip_norm: float = setting("a finite number >= 0", lambda x: finite(x) and x >= 0, default=0.0)
     precision: str = setting(*choice(("float32", "mixed_float16", "mixed_bfloat16")), default="float32")
     jit: str = setting(*choice(("auto", "on", "off")), default="auto")
@@ -255,6 +257,8 @@ class Recipe:
             )
         if self.optimizer == "adamw" and self.decay != "decoupled":
             raise UserError(f"`decay` should be decoupled with adamw. Received: decay={self.decay}.")
+        if self.ema_statistics == "on" and not self.ema:
+            raise UserError("`ema` should be > 0 if ema_statistics is on. Received: ema=0.")
         for row in self.rows:
             own = for_row(self, row)
             if row.method is not None and in_model(own, row.method) and (own.unmixed_epochs or own.pairs != "random"):

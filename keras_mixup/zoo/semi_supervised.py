@@ -12,7 +12,7 @@ from keras_mixup.zoo.recipe import Recipe, for_row, integer, setting
 from keras_mixup.zoo.self_training import SelfTraining
 
 # Settings that only rows without guesses would heed, or that would draw the same for a guess as for what is compared.
-UNUSED = ("input_noise", "dropout", "pairs", "unmixed_epochs", "door", "at")
+UNUSED = ("input_noise", "dropout", "pairs", "unmixed_epochs", "door", "at", "ema_statistics")
 PASSES = 2**20  # more than an epoch ever makes
 
 

@@ -3,10 +3,10 @@
 import contextlib
 import inspect
 import math
-import statistics
 import time
+from statistics import median
 
-from keras_mixup.zoo import atomic, checkpoints, measures, networks, optimizers
+from keras_mixup.zoo import atomic, averages, checkpoints, measures, networks, optimizers
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.inputs import test_batches, training_batches
 from keras_mixup.zoo.recipe import for_row, in_model
@@ -55,7 +55,7 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
     own_seed = seed + recipe.seed_offset
     keras.utils.set_random_seed(own_seed)
     with _policy(recipe.precision), engine.scope():
-        network, model = build(recipe, row.method, own_seed, source)
+        network, model, statistics = build(recipe, row.method, own_seed, source)
         model.compile(
             optimizers.build(recipe, steps),
             source.task.loss(),
@@ -71,7 +71,7 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
         features = test_batches(test, source, TEST_BATCH)
 
         def scores():
-            with _averaged(model) if recipe.ema else contextlib.nullcontext():
+            with averages.averaged(model, statistics) if recipe.ema else contextlib.nullcontext():
                 return source.task.scores(engine.predict(model, features)[: len(test)], test.labels)
 
         def end_of_epoch(epoch, loss, seconds):
@@ -95,6 +95,8 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
             engine.fit(model, batches, steps, len(history), recipe.epochs, _watch(end_of_epoch, recipe, steps, report))
         elif recipe.ema:
             model.optimizer.finalize_variable_values(model.trainable_variables)
+        if statistics:
+            statistics.finalize()
         if engine.chief:
             with atomic.replacing(folder / NETWORK) as path:
                 network.save(path)
@@ -103,7 +105,10 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
 
 
 def build(recipe, method, seed, source):
-    """The network, and the model around it to train; the network has no optimiser and no loss, and is what to keep."""
+    """The network, the model around it to train, and the `StatisticsAverage` of the network, if it is asked for.
+
+    The network has no optimiser and no loss, and is what to keep.
+    """
     import keras
 
     from keras_mixup.model import MixupModel
@@ -118,27 +123,30 @@ def build(recipe, method, seed, source):
         inputs = keras.Input(source.shape)
         network = keras.Model(inputs, network(keras.layers.GaussianNoise(recipe.input_noise)(inputs)))
     if method is None or not in_model(recipe, method):
-        return network, keras.Model(network.input, network.output)
-    own = method.model(network, seed)
-    if own is not None:
-        return network, own
-    model = MixupModel(network, method, seed=seed, at=recipe.at or None)
-    model.build(network.input_shape)
-    return network, model
+        model = keras.Model(network.input, network.output)
+    else:
+        model = method.model(network, seed)
+        if model is None:
+            model = MixupModel(network, method, seed=seed, at=recipe.at or None)
+    follows = recipe.ema_statistics == "on"
+    statistics = averages.StatisticsAverage(model, network, recipe.ema) if follows else None
+    if isinstance(model, MixupModel):
+        model.build(network.input_shape)  # and from here on it takes no more variables
+    return network, model, statistics
 
 
 def summary(history, recipe, task):
     """The scores of a run from the records of all its epochs: see `train`."""
     headline, last = task.headline, history[-1]
     values = [record[f"test_{headline}"] for record in history]
-    stages = {"last": values[-1], "best": min(values), "median": statistics.median(values[-recipe.median_of :])}
+    stages = {"last": values[-1], "best": min(values), "median": median(values[-recipe.median_of :])}
     return {
         **{name.removeprefix("test_"): value for name, value in last.items() if name.startswith("test_")},
         headline: stages[recipe.score],
         **{f"{stage}_{headline}": value for stage, value in stages.items()},
         "epochs": len(history),
         "seconds": sum(record["seconds"] for record in history),
-        "examples_per_second": statistics.median(record["examples_per_second"] for record in history[1:] or history),
+        "examples_per_second": median(record["examples_per_second"] for record in history[1:] or history),
     }
 
 
@@ -173,22 +181,6 @@ def _watch(end_of_epoch, recipe, steps, report):
         end_of_epoch(epoch, float(logs["loss"]), time.perf_counter() - started)
 
     return keras.callbacks.LambdaCallback(on_epoch_begin=begin, on_train_batch_begin=begin_step, on_epoch_end=end)
-
-
-@contextlib.contextmanager
-def _averaged(model):
-    """The moving average of the weights in place of the weights."""
-    kept = checkpoints.values(model.trainable_variables)
-    model.optimizer.finalize_variable_values(model.trainable_variables)
-    # On JAX weights and averages are the same arrays now, and `predict` gives those of the weights away.
-    _assign(model.trainable_variables, checkpoints.values(model.trainable_variables))
-    yield
-    _assign(model.trainable_variables, kept)
-
-
-def _assign(variables, values):
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
 
 
 @contextlib.contextmanager

@@ -117,6 +117,8 @@ def test_a_run_keeps_what_it_promises_repeats_itself_and_is_skipped(tmp_path, ca
         "data": "ring",
         "alpha": 0.2,
         "generator_sees": "blends",
+        "pairs": "real_fake",
+        "generator_loss": None,
         "baseline": None,
     }
     assert [record["iteration"] for record in history] == training.looks(20)
@@ -332,3 +334,18 @@ def test_images_are_judged_and_tiled(tiny_fashion_mnist, tmp_path, capsys):
 def test_other_backends_are_refused_in_one_line(tmp_path, capsys):
     assert run(tmp_path) == 2
     assert "keras-mixup: Recipes for GANs need the TensorFlow backend: set KERAS" in capsys.readouterr().err
+
+
+def test_a_row_says_whom_the_gan_pairs_and_by_which_loss():
+    rows = {row.name: row for row in recipes.get("gan_toy_full").rows}
+    recipe = dataclasses.replace(recipes.get("gan_toy_full"), width=2)
+
+    def made(name):
+        gan = training._new(recipe, rows[name].method, toy.build, 0)
+        return gan.alpha, gan.pairs, gan.generator_sees, gan.generator_loss, gan.baseline
+
+    assert made("plain") == (0.0, "real_fake", "blends", "saturating", None)
+    assert made("mixup-formula-ns") == (0.2, "real_fake", "blends", "non_saturating", None)
+    assert made("mixup-pools") == (0.2, "pools", "samples", "saturating", None)
+    assert made("mixup-pools-ns") == (0.2, "pools", "samples", "non_saturating", None)
+    assert made("wgan-gp")[-1] == "wgan_gp"

@@ -26,6 +26,7 @@ CIFAR, IMAGENET = ((32, 32, 3), 10), ((224, 224, 3), 1000)
 # As PyTorch counts them: weights that are trained, at 10 classes of CIFAR or 1000 of ImageNet.
 PUBLISHED = {
     "preact_resnet18": (CIFAR, 11_171_146),
+    "preact_resnet18_quarter": (CIFAR, 700_762),
     "wide_resnet28_2": (CIFAR, 1_467_610),
 }
 PUBLISHED_BIG = {
@@ -510,7 +511,7 @@ def test_logits_are_float32_under_mixed_precision(name):
 
 def test_weights_are_drawn_as_the_programs_draw_them():
     preact = preact_resnet((32, 32, 3), 10, 18).get_layer("stage3_block1_conv1").kernel.numpy()
-    limit = 1 / np.sqrt(9 * 128)
+    limit = np.float32(1 / np.sqrt(9 * 128))  # as the kernel's
     assert 0.99 * limit < np.abs(preact).max() <= limit
     wide = wide_resnet((32, 32, 3), 10, 10, 8)
     kernels = [wide.get_layer(f"stage2_block1_conv{k}").kernel.numpy() for k in (1, 2)]

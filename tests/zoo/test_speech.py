@@ -219,7 +219,7 @@ def torch_lenet(torch, shape, classes):
     )
 
 
-def torch_vgg(plan):
+def torch_vgg(plan, width=512):
     def build(torch, shape, classes):
         nn, layers, channels = torch.nn, [], shape[2]
         for filters in plan:
@@ -228,8 +228,8 @@ def torch_vgg(plan):
             else:
                 layers += [nn.Conv2d(channels, filters, 3, padding=1), nn.BatchNorm2d(filters), nn.ReLU()]
                 channels = filters
-        features = 512 * (shape[0] // 32) * (shape[1] // 32)
-        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(features, 512), nn.Linear(512, classes))
+        features = width * (shape[0] // 32) * (shape[1] // 32)
+        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(features, width), nn.Linear(width, classes))
 
     return build
 
@@ -237,6 +237,7 @@ def torch_vgg(plan):
 TORCH = {
     "lenet": torch_lenet,
     "vgg11": torch_vgg([64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"]),
+    "vgg11_quarter": torch_vgg([16, "M", 32, "M", 64, 64, "M", 128, 128, "M", 128, 128, "M"], width=128),
     "vgg13": torch_vgg([64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"]),
 }
 

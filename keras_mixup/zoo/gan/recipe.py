@@ -17,12 +17,16 @@ class Gan:
         alpha: As for `keras_mixup.MixupGAN`; 0 is the plain GAN.
         generator_sees: As for `keras_mixup.MixupGAN`.
         baseline: As for `keras_mixup.MixupGAN`.
+        pairs: As for `keras_mixup.MixupGAN`.
+        generator_loss: As for `keras_mixup.MixupGAN`; None for that of the recipe.
     """
 
     data: str
     alpha: float = 0.0
     generator_sees: str = "blends"
     baseline: str | None = None
+    pairs: str = "real_fake"
+    generator_loss: str | None = None
 
     label: ClassVar = "mixup"  # what a row with an alpha is called
 

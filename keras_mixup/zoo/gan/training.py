@@ -85,9 +85,10 @@ def _new(recipe, method, build, seed):
         discriminator,
         method.alpha,
         discriminator_steps=recipe.discriminator_steps,
-        generator_loss=recipe.generator_loss,
+        generator_loss=method.generator_loss or recipe.generator_loss,
         generator_sees=method.generator_sees,
         baseline=method.baseline,
+        pairs=method.pairs,
         seed=seed,
     )
     gan.compile(

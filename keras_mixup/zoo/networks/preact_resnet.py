@@ -10,7 +10,7 @@ _REPEATS |= dict.fromkeys((10, 14), (1, 1, 1, 1))
 _BOTTLENECKS = (14, 50, 101)
 
 
-def preact_resnet(shape, classes, depth, dropout=0.0, stem_stride=None):
+def preact_resnet(shape, classes, depth, dropout=0.0, stem_stride=None, filters=64):
     """Build a PreAct ResNet with a stem of 3 x 3 and four stages of 64, 128, 256 and 512 filters.
 
         h = ReLU(BN(x)),    output = x + conv2(dropout(ReLU(BN(conv1(h)))))
@@ -34,6 +34,7 @@ def preact_resnet(shape, classes, depth, dropout=0.0, stem_stride=None):
             one block in each stage.
         dropout: Rate in [0, 1): one dropout in each block, before its last convolution.
         stem_stride: Stride of the stem; by default 2 for images of 64 rows or more, as for Tiny-ImageNet, otherwise 1.
+        filters: Of the stem and the first stage; each stage after it has twice as many. 64 is the published network.
 
     Returns:
         A `keras.Model` whose layers `"stem"` and `"stage1"` to `"stage4"` give the outputs of these.
@@ -46,9 +47,9 @@ def preact_resnet(shape, classes, depth, dropout=0.0, stem_stride=None):
         stem_stride = 2 if (shape[0] or 0) >= 64 else 1
     block = _bottleneck if depth in _BOTTLENECKS else _basic
     inputs = keras.Input(shape)
-    x = _convolution(inputs, 64, 3, "stem", stem_stride)
+    x = _convolution(inputs, filters, 3, "stem", stem_stride)
     for stage, stride, name, output in parts.blocks(_REPEATS[depth]):
-        x = block(x, 64 << stage, stride, dropout, name, output)
+        x = block(x, filters << stage, stride, dropout, name, output)
     return keras.Model(inputs, parts.logits(x, classes), name=f"preact_resnet{depth}")
 
 

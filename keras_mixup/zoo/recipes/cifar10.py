@@ -1,9 +1,17 @@
-"""CIFAR-10: ERM against mixup on three networks (mixup, section 3.2) and against MixupE on three (MixupE, table 1).
+r"""CIFAR-10: ERM against mixup on three networks (mixup, section 3.2) and against MixupE on three (MixupE, table 1).
 
 Not run yet, so there are no results; `cifar10_small` is the small sibling for machines without a GPU.
 
     keras-mixup run cifar10 --data-dir DIR --row preact18-erm preact18-mixup
     keras-mixup run cifar10 --data-dir DIR --set precision=mixed_float16 --out runs/cifar10-half
+
+The headline, 5.6 against 4.2 %, on one GPU with JAX: PreAct ResNet-18 for 200 epochs in bfloat16. Batches come from
+`tf.data` on the host. The second command tries it on two steps of generated data, for which a CPU will do:
+
+    KERAS_BACKEND=jax keras-mixup run cifar10 --row preact18-erm preact18-mixup \
+        --set precision=mixed_bfloat16 --data-dir DIR --out runs/cifar10-headline
+    KERAS_BACKEND=jax keras-mixup run cifar10 --row preact18-erm preact18-mixup \
+        --set precision=mixed_bfloat16 --smoke
 
 Data: CIFAR-10 of TensorFlow Datasets, prepared in DIR; all 50,000 training images.
 

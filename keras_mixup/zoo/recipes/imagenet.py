@@ -18,8 +18,8 @@ they agree with what the text says of it.
 
 MixupE's rows: batches of 4,096 for 100,000 steps, which are 320 epochs; learning rate 1.6 with SGD (ResNet-50) or 1e-3
 with AdamW of betas 0.9 and 0.99 (ViT-B/16, weight decay 0.3; CoAtNet-0, 0.05), falling to a thousandth along a cosine;
-tested with a moving average of the weights; the paper averages the statistics of batch normalisation, too, which is not
-done here. MixupE with eta 0 is a control: see `cifar10`. Not found: the length of the warm-up (5 epochs are assumed;
+tested with a moving average of the weights and of the statistics of batch normalisation (`ema_statistics`), as in the
+paper. MixupE with eta 0 is a control: see `cifar10`. Not found: the length of the warm-up (5 epochs are assumed;
 CoAtNet's own paper has 10,000 steps, which are 32), which weights AdamW's decay spares (here none), whether images are
 augmented by more than crop and flip, and whether ViT has dropout and CoAtNet stochastic depth, of which there is none
 here. Batch normalisation sees the share of its device, where the paper's sees the whole batch.
@@ -82,6 +82,7 @@ _MIXUPE = {
     "decay_factor": 0.001,
     "decay": "l2",
     "ema": 0.999,
+    "ema_statistics": "on",
 }
 _ADAMW = {**_MIXUPE, "optimizer": "adamw", "learning_rate": 1e-3, "beta_2": 0.99, "decay": "decoupled"}
 _VIT = {**_ADAMW, "network": "vit_b16", "weight_decay": 0.3}

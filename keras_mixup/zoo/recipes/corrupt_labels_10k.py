@@ -1,0 +1,36 @@
+"""Fashion-MNIST, 10,000 images cropped and flipped, many with wrong labels: ERM, dropout, mixup and both.
+
+Announced, and not run yet: there are no results. What follows was written before the first run.
+
+    keras-mixup run corrupt_labels_10k --data-dir DIR
+
+Hypotheses: after the last epoch mixup has a lower test error than ERM, mixup than dropout, and mixup with dropout than
+dropout, at 20, 50 and 80 % wrong labels. The paper has this order on CIFAR-10 (arXiv 1710.09412, table 2, best epochs,
+transcribed: 12.7, 8.8, 5.9 and 6.2 % at 20 % for ERM, dropout, mixup and both; others in `corrupt_labels`). Score: test
+error after the last epoch, differences paired by seed, 95 % intervals, Holm's correction over the comparisons of a
+share; five seeds. The error in training on the wrong labels stands beside, and no claim rests on it.
+
+The table compares with ERM and corrects over all its comparisons; differences to dropout have to be taken from the
+scores per seed in the JSON.
+
+Data: Fashion-MNIST of TensorFlow Datasets, prepared in DIR. Each seed draws its own 10,000 of the 60,000 training
+images, and replaces 20, 50 or 80 % of their labels by random ones, the true class among them; all 10,000 test images
+are used, with true labels. Rows, alphas and dropout rates are those of `corrupt_labels_small`, which has 3,000 images,
+no augmentation and two seeds; only the data, the augmentation and the budget of 40 epochs are new. Nothing was tuned.
+"""
+
+import dataclasses
+
+from keras_mixup.zoo.recipes import corrupt_labels_small
+
+RECIPE = dataclasses.replace(
+    corrupt_labels_small.RECIPE,
+    name="corrupt_labels_10k",
+    title="Fashion-MNIST, 10,000 images with wrong training labels and augmentation: ERM, dropout, mixup",
+    train_size=10000,
+    epochs=40,
+    batch_size=128,
+    augment="pad_crop_flip",
+    score="last",
+    seeds=5,
+)
