@@ -1,4 +1,4 @@
-"""Write the table of results in README.md from those that are committed: `python .ci/results.py`."""
+"""Write the table of the results' guide from those that are committed: `python .ci/results.py`."""
 
 import json
 import pathlib
@@ -7,7 +7,8 @@ import numpy as np
 
 from keras_mixup.zoo import report
 
-ROOT = pathlib.Path(__file__).parent.parent
+PACKAGE = pathlib.Path(__file__).parent.parent / "keras_mixup"
+PAGE = PACKAGE / "guides" / "results.md"
 BEGIN, END = "<!-- results: written by .ci/results.py -->\n", "<!-- end of results -->\n"
 # Results, what was done, the score, the row without and the row with.
 COMPARED = (
@@ -42,8 +43,8 @@ def table():
     header = ("results", "score", "without", "", "with", "", "difference, 95 % interval", "n")
     lines = [header, ("---", "---", "---", "---:", "---", "---:", "---:", "---:")]
     for name, title, score, *pair in COMPARED:
-        folder = f"keras_mixup/zoo/results/{name}"
-        found = json.loads((ROOT / folder / "table.json").read_text(encoding="utf-8"))
+        folder = f"zoo/results/{name}"
+        found = json.loads((PACKAGE / folder / "table.json").read_text(encoding="utf-8"))
         without, with_it = (next(row for row in found["rows"] if row["name"] == one) for one in pair)
         if without["seeds"] != with_it["seeds"]:
             raise ValueError(f"The rows compared should have the same seeds. Received: {name}, {pair}.")
@@ -53,7 +54,7 @@ def table():
         _, names = report.split_titles([without["title"], with_it["title"]])
         lines.append(
             (
-                f"[{title}]({folder}/table.md)" if title else "",
+                f"[{title}](../{folder}/table.md)" if title else "",
                 heading,
                 names[0],
                 _spread(values[0], digits),
@@ -87,5 +88,4 @@ def written(text):
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(written(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
