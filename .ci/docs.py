@@ -6,6 +6,7 @@ links which work on a page of the repository work on the site.
 """
 
 import base64
+import inspect
 import os
 import pathlib
 import pkgutil
@@ -59,11 +60,12 @@ OPTIONS = {
     "project": "keras_mixup",
     "author": "the keras_mixup authors",
     "copyright": "the keras_mixup authors",
-    "extensions": ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"],
+    "extensions": ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"],
     "html_theme": "furo",
     "html_show_sphinx": False,
     "html_copy_source": False,
     "html_show_sourcelink": False,
+    "html_show_search_summary": False,  # it would fetch pages, which a browser refuses from the disk
     "html_static_path": ["_static"],
     "html_css_files": ["keras_mixup.css"],
     "exclude_patterns": [],
@@ -73,6 +75,7 @@ OPTIONS = {
     "add_module_names": False,
     "napoleon_custom_sections": [("Call arguments", "Arguments of a call"), ("Reference", "References")],
     "napoleon_use_rtype": False,
+    "toc_object_entries": False,  # each has a heading
     "myst_heading_anchors": 4,
     "myst_enable_extensions": ["html_image"],
     "suppress_warnings": ["misc.highlighting_failure", "app.add_node"],
@@ -82,6 +85,7 @@ CSS = """
 img { max-width: 100%; height: auto; background: white; }
 article table.docutils { font-size: 0.85rem; }
 article code.literal { overflow-wrap: anywhere; }
+article td code.literal { overflow-wrap: normal; }
 """
 
 
@@ -111,6 +115,7 @@ def build(folder):
             warningiserror=True,
             freshenv=True,
         )
+        app.connect("autodoc-process-signature", as_written)
         app.connect("autodoc-process-docstring", as_restructured_text, priority=400)  # before napoleon
         app.build()
         if app.statuscode:
@@ -240,6 +245,14 @@ def directive(kind, name, members=False):
     if members or kind == "class":
         lines.append("   :members:")
     return ["```{eval-rst}", *lines, "```", ""]
+
+
+def as_written(app, what, name, thing, options, signature, returns):
+    """The arguments of a class as its constructor has them: Keras wraps it in one of `*args`."""
+    if what == "class" and isinstance(thing, type) and "__init__" in vars(thing):
+        written = inspect.signature(thing.__init__)
+        return str(written.replace(parameters=list(written.parameters.values())[1:])), returns
+    return None
 
 
 HEADER = re.compile(r"^(Args|Call arguments|Returns|Raises|Example|Examples|Reference|Yields):\s*$")
