@@ -133,10 +133,10 @@ def test_blocks_share_a_namespace_in_order():
     found = documents.blocks(SAMPLE)
     assert [(block.line, block.slow, block.within) for block in found] == [
         (2, False, 0),
-        (14, False, 0),
-        (23, True, 0),
-        (27, False, 0.5),
-        (33, False, 0),
+        (15, False, 0),
+        (24, True, 0),
+        (28, False, 0.5),
+        (34, False, 0),
     ]
     assert found[1][1:3] == ('b = a + 1\nprint("b is", b)\n', "b is 2\n")
     assert documents.execute(SAMPLE, "sample.md")["c"] == 3

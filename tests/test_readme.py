@@ -6,7 +6,9 @@ import shlex
 import struct
 
 import documents
+import numpy as np
 import pytest
+from PIL import Image
 
 from keras_mixup import cli
 from keras_mixup.zoo import recipes, sweeps, variants
@@ -110,3 +112,17 @@ def test_results_are_those_that_are_committed():
     text = TEXTS[RESULTS]
     assert results.PAGE == RESULTS and results.written(text) == text, "Run `python .ci/results.py`."
     assert results.written(text.replace("| 300 digits", "| 301 digits").replace("2.66 ± 0.75", "2.65 ± 0.75")) == text
+
+
+def test_the_pictures_are_what_draws_them(tmp_path):
+    spec = importlib.util.spec_from_file_location("pictures", documents.ROOT / ".ci" / "pictures.py")
+    pictures = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pictures)
+    pictures.draw(tmp_path)
+    there = documents.GUIDES / "pictures"
+    assert pictures.FOLDER == there
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in there.iterdir()}
+    for path in there.iterdir():
+        drawn, kept = (np.asarray(Image.open(one).convert("RGB"), float) for one in (tmp_path / path.name, path))
+        assert drawn.shape == kept.shape
+        assert abs(drawn - kept).mean() < 8, path.name  # fonts differ; another draw is further away
