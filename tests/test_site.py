@@ -125,18 +125,29 @@ SHOWN = (
     "keras_mixup/guides/results",
     "api/mix",
 )
-# What a page is asked: how wide its content is beyond the window, and which pictures were not loaded.
+# What a page is asked: what reaches beyond the window and cannot be scrolled to, and which pictures were not loaded.
 ASK = """<script>addEventListener("load", () => setTimeout(() => {
-  const root = document.documentElement;
+  const scrolls = element => element && (/auto|scroll/.test(getComputedStyle(element).overflowX)
+    || element.tagName != "ARTICLE" && scrolls(element.parentElement));
+  const beyond = [...document.querySelectorAll("article *")].filter(
+    element => element.getBoundingClientRect().right > innerWidth + 1 && !scrolls(element)).map(e => e.outerHTML);
   const broken = [...document.images].filter(image => !image.naturalWidth).map(image => image.src);
   const theme = getComputedStyle(document.body).backgroundColor;
-  document.title = "ASKED" + JSON.stringify({width: innerWidth, beyond: root.scrollWidth - innerWidth, broken, theme});
+  parent.document.title = "ASKED" + JSON.stringify({width: innerWidth, beyond: beyond.slice(0, 3), broken, theme});
 }, 300));</script></body>"""
+
+
+FRAME = (
+    """<!doctype html><title>-</title><iframe src="{page}" style="border: 0" width="{width}" height="900"></iframe>"""
+)
 
 
 @pytest.fixture(scope="module")
 def address(site):
-    """The site on this machine, as a browser reads it, each page with a question at its end."""
+    """The site on this machine, as a browser reads it, each page with a question at its end.
+
+    `/400/PAGE` shows a page in a frame of this width: a window of a browser cannot be narrower than 500.
+    """
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args):
@@ -144,9 +155,13 @@ def address(site):
 
         def do_GET(self):
             path = pathlib.Path(self.translate_path(self.path))
-            if path.suffix != ".html" or not path.exists():
+            framed = re.fullmatch(r"/(\d+)(/.*)", self.path)
+            if framed:
+                body = FRAME.format(width=framed[1], page=framed[2]).encode()
+            elif path.suffix == ".html" and path.exists():
+                body = path.read_text("utf-8").replace("</body>", ASK).encode()
+            else:
                 return super().do_GET()
-            body = path.read_text("utf-8").replace("</body>", ASK).encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.end_headers()
@@ -179,11 +194,11 @@ def browse(address, profile, *flags):
 def test_pages_can_be_read_in_a_browser(address, width, dark, tmp_path):
     themes = set()
     for page in SHOWN:
-        flags = [f"--window-size={width},900"] + ["--blink-settings=preferredColorScheme=0"] * dark
-        text, console = browse(f"{address}/{page}.html", tmp_path, *flags)
+        flags = ["--window-size=1500,1000"] + ["--blink-settings=preferredColorScheme=0"] * dark
+        text, console = browse(f"{address}/{width}/{page}.html", tmp_path, *flags)
         assert not console, page
         asked = json.loads(html.unescape(re.search(r"<title>ASKED(.*?)</title>", text)[1]))
-        assert asked["beyond"] <= 0 and not asked["broken"], (page, asked)
+        assert not asked["beyond"] and not asked["broken"] and asked["width"] == width, (page, asked)
         themes.add(asked["theme"])
     (theme,) = themes
     assert (sum(map(int, re.findall(r"\d+", theme)[:3])) < 3 * 64) == dark
