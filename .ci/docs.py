@@ -205,6 +205,7 @@ def with_formulas(markdown):
     def converted(match):
         block = match[0].startswith("$$")
         formula = re.sub(r"\\[bB]ig+[lr]?(?![a-z])", "", match[1] or match[2])  # MathML's brackets grow by themselves
+        formula = re.sub(r"\\tilde (\w)_", r"\\tilde{\1}{}_", formula)  # or the index would stand under the letter
         text = latex2mathml.tex2mathml(formula, as_block=block)
         return re.sub(r"\s*\n\s*", "", text)
 

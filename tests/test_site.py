@@ -110,6 +110,7 @@ def test_docstrings_are_read_as_they_are(script):
 
 def test_formulas_need_no_script(script):
     made = script.with_formulas(r"so $\alpha = 1$ and $$\big(x_i\big) \sim \mathrm{Beta}(\alpha, \alpha)$$")
+    assert "munderover" not in script.with_formulas(r"$\tilde x_i$")
     assert made.count("<math") == 2 and "$" not in made and "\n" not in made
 
 
