@@ -1,6 +1,6 @@
-"""Write what README.md and the zoo's README show of the committed results: `python .ci/results.py`.
+"""Write what the guides show of the committed results: `python .ci/results.py`.
 
-The table in README.md, and the picture of all effects, `zoo/results/effects.png`.
+The table of the results' guide, and the picture of all effects, `zoo/results/effects.png`.
 """
 
 import io
@@ -11,7 +11,8 @@ import numpy as np
 
 from keras_mixup.zoo import atomic, figures, recipes, report, verdicts
 
-ROOT = pathlib.Path(__file__).parent.parent
+PACKAGE = pathlib.Path(__file__).parent.parent / "keras_mixup"
+PAGE = PACKAGE / "guides" / "results.md"
 BEGIN, END = "<!-- results: written by .ci/results.py -->\n", "<!-- end of results -->\n"
 # Results, what was done, the score, the row without and the row with.
 COMPARED = (
@@ -40,7 +41,7 @@ COMPARED = (
     ("rings", "disc and ring", "undecided", "erm", "mixup"),
 )
 
-PICTURE = ROOT / "keras_mixup/zoo/results/effects.png"
+PICTURE = PACKAGE / "zoo/results/effects.png"
 SHOWN = {  # of each verdict: colour, marker, and what it says
     "shown": ("#009e73", "o", "shown: p < 0.05 after Holm's correction, and not against the paper"),
     "refuted": (
@@ -170,7 +171,7 @@ def effects():
     found = []
     for group, entries in EFFECTS:
         for title, name, score, *pair, paper in entries:
-            table = json.loads((ROOT / f"keras_mixup/zoo/results/{name}/table.json").read_text(encoding="utf-8"))
+            table = json.loads((PACKAGE / f"zoo/results/{name}/table.json").read_text(encoding="utf-8"))
             rows = {row["name"]: row for row in table["rows"]}
             without, with_it = (rows[one] for one in pair)
             if without["seeds"] != with_it["seeds"]:
@@ -308,8 +309,8 @@ def table():
     header = ("results", "score", "without", "", "with", "", "difference, 95 % interval", "n")
     lines = [header, ("---", "---", "---", "---:", "---", "---:", "---:", "---:")]
     for name, title, score, *pair in COMPARED:
-        folder = f"keras_mixup/zoo/results/{name}"
-        found = json.loads((ROOT / folder / "table.json").read_text(encoding="utf-8"))
+        folder = f"zoo/results/{name}"
+        found = json.loads((PACKAGE / folder / "table.json").read_text(encoding="utf-8"))
         without, with_it = (next(row for row in found["rows"] if row["name"] == one) for one in pair)
         if without["seeds"] != with_it["seeds"]:
             raise ValueError(f"The rows compared should have the same seeds. Received: {name}, {pair}.")
@@ -319,7 +320,7 @@ def table():
         _, names = report.split_titles([without["title"], with_it["title"]])
         lines.append(
             (
-                f"[{title}]({folder}/table.md)" if title else "",
+                f"[{title}](../{folder}/table.md)" if title else "",
                 heading,
                 names[0],
                 _spread(values[0], digits),
@@ -353,6 +354,5 @@ def written(text):
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(written(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     draw(effects())

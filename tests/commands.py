@@ -1,4 +1,4 @@
-"""The commands of README.md, section "Beyond one machine", for tests to start."""
+"""The commands of the guide "Beyond one machine", for tests to start."""
 
 import contextlib
 import os
@@ -8,14 +8,12 @@ import signal
 import socket
 import subprocess
 
-README = pathlib.Path(__file__).parent.parent / "README.md"
+GUIDE = pathlib.Path(__file__).parent.parent / "keras_mixup" / "guides" / "machines.md"
 
 
-def in_readme(*words):
+def in_guide(*words):
     """Its command lines that hold any of these words, on ports that are free."""
-    text = README.read_text(encoding="utf-8")
-    section = re.search(r"^## Beyond one machine$.*?(?=^## )", text, re.MULTILINE | re.DOTALL)[0]
-    blocks = re.findall(r"^```bash\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```bash\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines() if any(word in line for word in words)]
     ports = sorted({port for line in lines for port in re.findall(r"\b50\d\d\b", line)})
     with contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""How other libraries mix, as laws in NumPy, beside what does the same here: the rows of README's table.
+"""How other libraries mix, as laws in NumPy, beside what does the same here: the rows of the guide's table.
 
 A law is written from what a library documents and was seen to do. It says of every row of many batches who the partner
 is, what share of the pixels is the original's and what share of the label.

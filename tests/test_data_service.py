@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from commands import in_readme, started
+from commands import in_guide, started
 from contract import SEED
 
 from keras_mixup import check_mixed, mixup
@@ -135,7 +135,7 @@ def test_no_example_of_a_file_is_lost(address, policy, tmp_path):
 @pytest.mark.slow
 def test_when_a_worker_is_killed_the_trainer_goes_on():
     """The other serves on; it ends once the lost one is back. DYNAMIC repeats nothing; the others lose nothing."""
-    *servers, recipe = in_readme("service", "--data-service")
+    *servers, recipe = in_guide("service", "--data-service")
     passes, read = 2, 50
     with started(servers) as (_, _, second):
         address = recipe.split()[-1]
@@ -158,7 +158,7 @@ def test_when_a_worker_is_killed_the_trainer_goes_on():
 
 @pytest.mark.slow
 def test_a_recipe_is_fed_by_the_service_of_the_readme(tmp_path):
-    *servers, recipe = in_readme("service", "--data-service")
+    *servers, recipe = in_guide("service", "--data-service")
     with started(servers), started([f"{recipe} --smoke --out {tmp_path}"]) as (run,):
         output, _ = run.communicate(timeout=900)
     assert run.returncode == 0, output[-3000:]

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from commands import in_readme, started
+from commands import in_guide, started
 from contract import features, one_hot
 from reference import mix_rows, read_back
 
@@ -294,7 +294,7 @@ def workers(data, tmp_path_factory):
     files = [folder / f"{number}.txt" for number in range(2)]
     for number, file in enumerate(files):
         file.write_text("".join(f"{row}\n" for row in range(number * SIZE // 2, (number + 1) * SIZE // 2)))
-    (addresses,) = {re.search(r"\[.*?\]", line)[0] for line in in_readme("TF_CONFIG")}
+    (addresses,) = {re.search(r"\[.*?\]", line)[0] for line in in_guide("TF_CONFIG")}
     processes = [
         start(
             WORKERS,
@@ -371,10 +371,10 @@ def test_class_ids_train_on_two_devices_of_jax_by_every_method(data, how):
 
 
 @pytest.mark.parametrize("words", ["KERAS_BACKEND=jax", "TF_CONFIG"])
-def test_the_commands_of_the_readme_train(words, tmp_path):
+def test_the_commands_of_the_guide_train(words, tmp_path):
     if "jax" in words:
         pytest.importorskip("jax")
-    with started([f"{line} --smoke --out {tmp_path}" for line in in_readme(words)]) as processes:
+    with started([f"{line} --smoke --out {tmp_path}" for line in in_guide(words)]) as processes:
         for process in processes:
             output, _ = process.communicate(timeout=900)
             assert process.returncode == 0, output[-3000:]

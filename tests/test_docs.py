@@ -1,21 +1,19 @@
-"""Everything shown is executed: the examples of docstrings, and the Python of README.md."""
+"""Everything shown is executed: the examples of docstrings, and the Python of README.md and of the guides."""
 
 import contextlib
 import doctest
 import importlib
 import inspect
 import io
-import pathlib
 import pkgutil
 import re
 import textwrap
 
+import documents
 import pytest
 
 import keras_mixup
 
-README = pathlib.Path(__file__).parent.parent / "README.md"
-OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 MODULES = ["keras_mixup"] + [
     module.name
     for module in pkgutil.walk_packages(keras_mixup.__path__, "keras_mixup.")
@@ -28,13 +26,13 @@ def test_docstring_examples_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
-        result = doctest.testmod(importlib.import_module(name), optionflags=OPTIONS)
+        result = doctest.testmod(importlib.import_module(name), optionflags=documents.OPTIONS)
     assert result.failed == 0, output.getvalue()
 
 
 def test_a_wrong_docstring_example_is_noticed():
     example = doctest.DocTestParser().get_doctest(">>> 1 + 1\n3\n", {}, "wrong", None, 0)
-    runner = doctest.DocTestRunner(verbose=False, optionflags=OPTIONS)
+    runner = doctest.DocTestRunner(verbose=False, optionflags=documents.OPTIONS)
     assert runner.run(example, out=lambda text: None).failed == 1
 
 
@@ -70,38 +68,23 @@ def test_all_lists_what_the_contents_page_imports():
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*", keras_mixup.__version__)
 
 
-def python_blocks(markdown):
-    """The Python blocks of a Markdown text, as pairs of line number and code.
-
-    A block right under a comment `<!-- not executed: reason -->` is left out.
-    """
-    blocks = []
-    pattern = (
-        r"^(?P<skip><!-- not executed: [^>]+-->\s*\n)?(?P<indent>[ ]*)```(?:python|py)\b[^\n]*\n(?P<code>.*?)^[ ]*```"
-    )
-    for match in re.finditer(pattern, markdown, flags=re.MULTILINE | re.DOTALL):
-        if not match["skip"]:
-            blocks.append((markdown[: match.start("code")].count("\n"), textwrap.dedent(match["code"])))
-    return blocks
+# --- Documents ------------------------------------------------------------------------------------------------------
 
 
-def execute(markdown, name):
-    """Run the blocks one after another in one namespace, with line numbers of the text in tracebacks."""
-    namespace = {"__name__": "readme"}
-    for line, code in python_blocks(markdown):
-        exec(compile("\n" * line + code, name, "exec"), namespace)
-    return namespace
-
-
-@pytest.mark.parametrize(
-    "path", [README, README.parent / "keras_mixup" / "README.md"], ids=lambda path: path.parent.name
-)
-def test_readme_code_runs(path, tmp_path, monkeypatch):
+@pytest.mark.parametrize("path", documents.PAGES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_documents_do_what_they_say(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MPLBACKEND", "Agg")
-    text = path.read_text(encoding="utf-8")
-    assert len(python_blocks(text)) >= (3 if path == README else 1), "an example for each door"
-    execute(text, str(path))
+    documents.execute(path.read_text(encoding="utf-8"), str(path), slow=False)
+
+
+SLOW = [path for path in documents.PAGES if any(b.slow for b in documents.blocks(path.read_text(encoding="utf-8")))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", SLOW, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_documents_do_what_they_say_slowly(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    documents.execute(path.read_text(encoding="utf-8"), str(path), slow=True)
 
 
 SAMPLE = """# Title
@@ -120,15 +103,60 @@ raise SystemExit
 
   ```python
   b = a + 1
+  print("b is", b)
   ```
+
+  ```text
+  b is 2
+  ```
+<!-- slow: trains -->
+```python
+c = b + 1
+```
+<!-- numbers within 0.5: rounded otherwise elsewhere -->
+```python
+print(f"{b + 0.4} of {a}")
+```
+```text
+2.0 of 1.4
+```
+```python
+raise ValueError("first\\nsecond: 3")
+```
+```text
+ValueError: ...second: 3
+```
 """
 
 
-def test_readme_blocks_share_a_namespace_in_order():
-    assert python_blocks(SAMPLE) == [(2, "a = 1\n"), (15, "b = a + 1\n")]
-    assert execute(SAMPLE, "sample.md")["b"] == 2
+def test_blocks_share_a_namespace_in_order():
+    found = documents.blocks(SAMPLE)
+    assert [(block.line, block.slow, block.within) for block in found] == [
+        (2, False, 0),
+        (15, False, 0),
+        (24, True, 0),
+        (28, False, 0.5),
+        (34, False, 0),
+    ]
+    assert found[1][1:3] == ('b = a + 1\nprint("b is", b)\n', "b is 2\n")
+    assert documents.execute(SAMPLE, "sample.md")["c"] == 3
+    assert "c" not in documents.execute(SAMPLE, "sample.md", slow=False)
 
 
-def test_a_wrong_readme_block_is_noticed():
-    with pytest.raises(NameError, match="gone"):
-        execute("```python\ngone\n```\n", "sample.md")
+@pytest.mark.parametrize(
+    ("there", "wrong"),
+    [
+        ("b is 2", "b is 3"),
+        ("2.0 of 1.4", "2.0 of 1.6"),
+        ("2.0 of 1.4", "2.0 off 1.4"),
+        ("2.0 of 1.4", "2.0 of 1.4 and 3"),
+        ("ValueError: ...", "TypeError: ..."),
+        ("second: 3\n```\n", "second: 4\n```\n"),
+        ("a = 1\n", "a = 1\nprint(a)\n"),
+        ("c = b + 1", "c = gone"),
+    ],
+)
+def test_a_document_that_is_wrong_is_noticed(there, wrong):
+    assert SAMPLE.count(there) == 1
+    with pytest.raises((AssertionError, NameError, ValueError)):
+        documents.execute(SAMPLE.replace(there, wrong), "sample.md")
