@@ -184,8 +184,16 @@ def mix_batch(batch, method, seed, *, dtype="float32", training=True, inputs=Tru
     ((4, 8, 8, 3), (4, 3))
     """
     layout = Layout(**options) if layout is None else layout
-    reading = read(batch, layout, method, dtype=dtype, training=training, inputs=inputs)
-    draw = method.draw(reading.seen(), seed) if training and method.mixes else None
+    with tables.library_of(keras.tree.flatten(batch), seed):
+        reading = read(batch, layout, method, dtype=dtype, training=training, inputs=inputs)
+        draw = method.draw(reading.seen(), seed) if training and method.mixes else None
+        if draw is not None:
+            draw = draw._replace(**{k: tables.of(v).settled(v) for k, v in draw._asdict().items() if v is not None})
+        return keras.tree.pack_sequence_as(batch, _mixed(reading, draw, layout))
+
+
+def _mixed(reading, draw, layout):
+    """The leaves of a batch after a draw is applied to them, in their order; without one only their form changes."""
     if draw is not None and draw.original is not None:
         _check_rows(reading, draw)
     mixed = [
@@ -197,7 +205,7 @@ def mix_batch(batch, method, seed, *, dtype="float32", training=True, inputs=Tru
         tensors = mix_boxes(parts, draw, layout, reading.image_size, reading.grid)
         for k, tensor in zip(places, tensors, strict=True):
             mixed[k] = tensor
-    return keras.tree.pack_sequence_as(batch, mixed)
+    return mixed
 
 
 def read(batch, layout, method, *, dtype="float32", training=True, inputs=True):
