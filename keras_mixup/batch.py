@@ -17,7 +17,7 @@ from keras_mixup import checks, forms, roles
 from keras_mixup import ops as tables
 from keras_mixup.boxes import FORMATS, mix_boxes
 from keras_mixup.forms import CUT, MIX, ONE_HOT, PAIRS, ROWS, UNITE
-from keras_mixup.mixing import blend, image_axes, unite
+from keras_mixup.mixing import Draw, blend, image_axes, unite
 from keras_mixup.roles import (
     BOXES,
     FEATURES,
@@ -154,13 +154,15 @@ class Reading(NamedTuple):
         return Batch(_batch_size(parts), targets[0].tensor if len(targets) == 1 else None, features, self.grid)
 
 
+@tables.by_library_of_batch
 def mix_batch(batch, method, seed, *, dtype="float32", training=True, inputs=True, layout=None, **options):
     """Mix a batch by one draw of a method and return it in the same structure.
 
     Args:
         batch: `x`, a tuple `(x,)`, `(x, y)` or `(x, y, sample_weight)`, or a dict; see `keras_mixup/roles.py`.
         method: A `Method`, like `keras_mixup.Mixup(0.2)`.
-        seed: An int, a `keras.random.SeedGenerator`, or a TensorFlow integer tensor of shape `(2,)`.
+        seed: An int, a `keras.random.SeedGenerator`, or a TensorFlow integer tensor of shape `(2,)`. With an int, a
+            batch of NumPy arrays is mixed by NumPy alone and comes back as NumPy arrays.
         dtype: What integer features become.
         training: If False, nothing is mixed; every tensor still gets the form (dtype, one-hot rows) it has in training.
         inputs: If False, `x` passes through as it is, whatever it holds (but for padding masks), and the rest is mixed:
@@ -184,16 +186,9 @@ def mix_batch(batch, method, seed, *, dtype="float32", training=True, inputs=Tru
     ((4, 8, 8, 3), (4, 3))
     """
     layout = Layout(**options) if layout is None else layout
-    with tables.library_of(keras.tree.flatten(batch), seed):
-        reading = read(batch, layout, method, dtype=dtype, training=training, inputs=inputs)
-        draw = method.draw(reading.seen(), seed) if training and method.mixes else None
-        if draw is not None:
-            draw = draw._replace(**{k: tables.of(v).settled(v) for k, v in draw._asdict().items() if v is not None})
-        return keras.tree.pack_sequence_as(batch, _mixed(reading, draw, layout))
-
-
-def _mixed(reading, draw, layout):
-    """The leaves of a batch after a draw is applied to them, in their order; without one only their form changes."""
+    reading = read(batch, layout, method, dtype=dtype, training=training, inputs=inputs)
+    draw = method.draw(reading.seen(), seed) if training and method.mixes else None
+    draw = draw and Draw(*(None if values is None else tables.of(values).settled(values) for values in draw))
     if draw is not None and draw.original is not None:
         _check_rows(reading, draw)
     mixed = [
@@ -205,7 +200,7 @@ def _mixed(reading, draw, layout):
         tensors = mix_boxes(parts, draw, layout, reading.image_size, reading.grid)
         for k, tensor in zip(places, tensors, strict=True):
             mixed[k] = tensor
-    return mixed
+    return keras.tree.pack_sequence_as(batch, mixed)
 
 
 def read(batch, layout, method, *, dtype="float32", training=True, inputs=True):

@@ -1,10 +1,10 @@
 """The few array operations of the method, for whichever library holds the arrays.
 
 `keras.ops` follows the backend Keras was started with, but a `tf.data` pipeline holds TensorFlow tensors whatever
-that backend is, and the data loaders of others hold NumPy arrays. So TensorFlow's tensors are handled by TensorFlow, a
-batch of NumPy arrays by NumPy (within `library_of`), and everything else by `keras.ops`: `of(array)` picks the table,
-and the method is written once against the names below. TensorFlow is imported only when a tensor of its own turns up,
-which cannot happen before somebody else imported it.
+that backend is, and the data loaders of others hold NumPy arrays. So TensorFlow's tensors are handled by TensorFlow,
+a batch of NumPy arrays by NumPy (`by_library_of_batch`), and everything else by `keras.ops`: `of(array)` picks the
+table, and the method is written once against the names below. TensorFlow is imported only when a tensor of its own
+turns up, which cannot happen before somebody else imported it.
 """
 
 import contextlib
@@ -33,23 +33,24 @@ def is_tensorflow(array):
 _by_numpy = contextvars.ContextVar("by_numpy", default=False)  # whether this thread mixes a batch of NumPy arrays
 
 
-@contextlib.contextmanager
-def library_of(leaves, seed):
-    """Within it NumPy does everything, if these are the leaves and the seed of a batch that it should mix.
+def by_library_of_batch(function):
+    """A function `function(batch, method, seed, ...)` in which NumPy does everything, if it should mix this batch.
 
-    That is one of NumPy arrays and none of another library, with an integer for a seed.
+    That is a batch of NumPy arrays and none of another library, with an integer for a seed.
     """
-    arrays = [leaf for leaf in leaves if hasattr(leaf, "shape")]
-    plain = all(isinstance(leaf, np.ndarray | np.generic) for leaf in arrays) and arrays
-    token = _by_numpy.set(bool(plain) and is_integer(seed))
-    try:
-        if _by_numpy.get():
-            with np.errstate(all="ignore"):  # log(0), and what is not a number in the data
-                yield
-        else:
-            yield
-    finally:
-        _by_numpy.reset(token)
+
+    @functools.wraps(function)
+    def wrapped(batch, method, seed, **options):
+        arrays = [leaf for leaf in keras.tree.flatten(batch) if hasattr(leaf, "shape")]
+        plain = bool(arrays) and all(isinstance(array, np.ndarray | np.generic) for array in arrays)
+        token = _by_numpy.set(plain and is_integer(seed))
+        try:
+            with np.errstate(all="ignore") if _by_numpy.get() else contextlib.nullcontext():  # log(0), NaN in the data
+                return function(batch, method, seed, **options)
+        finally:
+            _by_numpy.reset(token)
+
+    return wrapped
 
 
 def of(*arrays):
@@ -302,9 +303,9 @@ def _numpy():
         return values
 
     def one_hot(x, n):
-        rows = np.zeros((*x.shape, n), np.float32)
-        np.put_along_axis(rows, x[..., None], 1.0, axis=-1)
-        return rows
+        encoded = np.zeros((*x.shape, n), np.float32)
+        np.put_along_axis(encoded, x[..., None], 1.0, axis=-1)
+        return encoded
 
     def softmax(x):
         e = np.exp(x - np.max(x, axis=-1, keepdims=True))
@@ -328,6 +329,7 @@ def _numpy():
         concat=lambda tensors, axis=0: np.concatenate(tensors, axis),
         convert=convert,
         cos=np.cos,
+        cumsum=lambda x: np.cumsum(x, axis=0),
         exp=np.exp,
         expm1=np.expm1,
         flip=lambda x: np.flip(x, axis=0),
@@ -354,6 +356,7 @@ def _numpy():
         sum=lambda x: np.sum(x, axis=-1),
         take=lambda x, indices: np.take(x, indices, axis=0),
         take_along=take_along,
+        transpose=np.transpose,
         uniform=lambda shape, seed: generator(seed).random(shape, np.float32),
         where=np.where,
         zeros=lambda shape: np.zeros(shape, np.float32),
