@@ -22,7 +22,7 @@ FLOORS = [
     {"mixing", "read_back"},
     {"batch"},
     {"methods"},
-    {"layers", "pipeline", "losses", "metrics", "hidden", "manifold", "mixupe"},
+    {"layers", "loaders", "pipeline", "losses", "metrics", "hidden", "manifold", "mixupe"},
     {"model", "gan", "callbacks", "check", "attacks"},
     {"contents"},
     {""},  # the package itself, `keras_mixup/__init__.py`
