@@ -256,8 +256,11 @@ class MixPyDataset(_Mixing, keras.utils.PyDataset):
         y~ = weight * y + (1 - weight) * y[partner],        weight ~ Beta(alpha, alpha)
 
     Each batch is mixed where it is made: with `workers` and `use_multiprocessing` in those threads and processes. The
-    mixes are new in every epoch of `fit`; with a `seed` they are the same in every run, whatever the workers. (With
-    `steps_per_epoch` an epoch of `fit` is not one of the dataset, and it depends on how far ahead batches are made.)
+    mixes are new in every epoch of `fit`; with a `seed` they are the same in every run, whatever the workers. With
+    `steps_per_epoch`, though, they depend on how far ahead batches are made when an epoch of `fit` ends.
+
+    The attribute `epoch` says which epoch comes next, and can be set, as when a run is resumed. Keras ends one more,
+    before the first, where it has to see a batch to build the model.
 
     Args:
         dataset: A `keras.utils.PyDataset` of batches of NumPy arrays.

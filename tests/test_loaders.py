@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import os
+import pathlib
 import pickle
 import re
 import subprocess
@@ -23,12 +25,13 @@ from keras_mixup import (
     MixBatches,
     MixCollate,
     MixGrain,
+    MixPyDataset,
     Mixup,
     MixupLayer,
-    MixPyDataset,
     RegMixup,
     Remix,
     ResizeMix,
+    blocks,
     mix_batch,
 )
 from keras_mixup.loaders import batch_seed
@@ -102,36 +105,20 @@ def test_numpy_arrays_come_back_as_numpy_arrays_and_the_input_is_left_alone(meth
     np.testing.assert_allclose(mixed_y.sum(1), 1.0, atol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(64, 224, 224, 3), (3000, 700), (5000, 1), (3, 70000)])
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float16", "float64", "bfloat16"])
+@pytest.mark.parametrize("shape", [(16, 224, 224, 3), (3000, 700), (50000, 1), (3, 70000), (2, 0)])
 def test_blocks_and_threads_change_no_number(shape, dtype):
-    """Of batches that are cut into blocks of rows, and of rows that are cut themselves."""
-    if shape[0] == 64 and dtype != "uint8":
-        shape = (8, 224, 224, 3)
-    x = np.random.default_rng(0).integers(0, 256, shape).astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
-    share = np.random.default_rng(1).random(len(x)).astype("float32")
-    mixed, of_weights = mix_batch((x, np.stack([share, 1 - share], 1)), Mixup(2.0, pairing="roll"), 5)
-    identity = np.linspace(0, 1, len(x))
-    _, line = mix_batch((x, np.stack([identity, np.ones(len(x))], 1)), Mixup(2.0, pairing="roll"), 5)
-    weight = (line[1:, 0] - identity[:-1]) / (identity[1] - identity[0])  # row k is mixed with row k - 1
-    assert_mixed(
-        mixed[1:],
-        np.concatenate([x[1:], x[:-1]]).astype("float32" if dtype != "float64" else dtype),
-        weight,
-        np.arange(len(x) - 1) + len(x) - 1,
-        "float32" if dtype == "uint8" else dtype,
-    ) if len(x) < 20 else np.testing.assert_allclose(
-        mixed[1:].astype("float64"),
-        weight.reshape(-1, *[1] * (x.ndim - 1)) * x[1:].astype("float64")
-        + (1 - weight.reshape(-1, *[1] * (x.ndim - 1))) * x[:-1].astype("float64"),
-        atol={"float16": 0.2, "bfloat16": 2.0}.get(dtype, 0.2),
-    )
+    """Of batches that are cut into blocks of rows, by several threads, and of rows that are cut themselves."""
+    generator = np.random.default_rng(0)
+    x = generator.integers(0, 256, shape).astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    weight, partner = generator.random(len(x)).astype("float32"), generator.permutation(len(x))
+    precision, out = "float64" if dtype == "float64" else "float32", "float32" if dtype == "uint8" else dtype
+    mixed = blocks.mix(x, weight, np.arange(len(x)), partner, precision, out)
+    assert_mixed(mixed, x, weight.astype("float64"), partner, out)
 
 
 @pytest.mark.parametrize("method", [CutMix(1.0), ResizeMix(), FMix(1.0), DMixup(3)], ids=repr)
 def test_threads_change_no_number_of_what_is_cut(method, monkeypatch):
-    from keras_mixup import blocks
-
     x = np.random.default_rng(0).integers(0, 256, (16, 128, 128, 3)).astype("uint8")
     first, y = mix_batch((x, one_hot(16)), method, 5)
     monkeypatch.setattr(blocks, "THREADS_FROM_BYTES", 1 << 60)
@@ -385,9 +372,6 @@ if __name__ == "__main__":
 @pytest.mark.slow
 def test_processes_that_are_started_anew_give_the_same_mixes(tmp_path):
     """Grain's, which can be interrupted and resumed in the middle, and torch's by `spawn`."""
-    import os
-    import pathlib
-
     (tmp_path / "spawned.py").write_text(SPAWNED)
     path = os.pathsep.join([str(pathlib.Path(__file__).parent), *sys.path])
     done = subprocess.run(
@@ -502,7 +486,10 @@ def recorded(dataset, epochs, **options):
 )
 def test_fit_sees_the_same_mixes_whoever_makes_them_and_new_ones_in_every_epoch(workers):
     dataset = MixPyDataset(Batches(), 0.9, seed=SEED, **workers)
-    assert recorded(dataset, 2) == [*expected(0), *expected(1)]
+    seen = recorded(dataset, 2)
+    # Where Keras begins an epoch to see what batches look like, and ends it again, that one counts.
+    first = 1 if seen[0] in expected(1) else 0
+    assert seen == [*expected(first), *expected(first + 1)]
 
 
 def test_a_py_dataset_hands_on_what_the_inner_one_is():
@@ -639,20 +626,14 @@ print("ok")
 
 def test_a_key_of_jax_over_two_devices():
     """Under `jit`, the batch shared out between the devices, the mixes are those of one device."""
-    import os
-
     pytest.importorskip("jax")
     environment = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    done = subprocess.run(
-        [sys.executable, "-c", SHARDED], env=environment, capture_output=True, text=True, timeout=300
-    )
+    done = subprocess.run([sys.executable, "-c", SHARDED], env=environment, capture_output=True, text=True, timeout=300)
     assert done.stdout == "ok\n", done.stderr[-3000:]
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_tensorflow_is_not_imported(backend):
-    import os
-
     code = """
 import sys, numpy as np, torch, grain
 from keras_mixup import CutMix, MixBatches, MixCollate, MixGrain, mix_batch
