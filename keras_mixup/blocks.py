@@ -70,6 +70,42 @@ def mix(x, weight, original, partner, precision, dtype):
     return mixed
 
 
+def paste(x, weight, original, partner, box, axes, precision, dtype):
+    """As `mix`, but for the partner alone inside a box.
+
+    Args:
+        x: Array of shape `(batch, ...)`.
+        weight: Float array of shape `(rows,)`.
+        original: Integer array of shape `(rows,)`.
+        partner: Integer array of shape `(rows,)`.
+        box: Integer array of shape `(rows, 2 * sides)` or `(1, 2 * sides)`: all beginnings, then all ends.
+        axes: For each side its axis in `x`, and how many places of it one of the box's is.
+        precision: As for `mix`; None for what is not averaged: all weights are 1.
+        dtype: As for `mix`.
+
+    Returns:
+        An array of shape `(rows, ...)`.
+    """
+    if precision is None or np.all(weight == 1):
+        mixed = np.empty((len(original), *x.shape[1:]), dtype_of(dtype))
+
+        def write(rows):
+            mixed[rows] = x[original[rows]]
+
+        _in_groups(write, len(original), math.prod(x.shape[1:]), mixed.nbytes)
+    else:
+        kept, replaced = weight == 1, weight == 0
+        ends = np.where(replaced, partner, original), np.where(kept, original, partner)
+        mixed = mix(x, np.where(kept | replaced, 0.5, weight), *ends, precision, dtype)
+    box, sides = np.broadcast_to(box, (len(original), box.shape[1])), len(axes)
+    for row, (place, other) in enumerate(zip(box, partner, strict=True)):
+        inside = [slice(None)] * (x.ndim - 1)
+        for side, (axis, times) in enumerate(axes):
+            inside[axis - 1] = slice(place[side] * times, place[side + sides] * times)
+        mixed[(row, *inside)] = x[(other, *inside)]
+    return mixed
+
+
 def by_rows(function):
     """A function of whole batches, `function(x, weight, original, partner, ..., dtype)`, that works group by group.
 

@@ -138,6 +138,8 @@ def blend(x, draw, dtype, axes=None):
     if draw.cuts:
         axes = axes or tuple((axis, 1) for axis in ((1,) if _sides(draw) == 1 else image_axes(x)))
         cut = (draw.region, draw.box, draw.window)
+        if ops.is_numpy and draw.region is None and draw.window is None and len(partner.shape) == 1:
+            return blocks.paste(x, weight, original, partner, draw.box, axes, _precision(x, dtype), dtype)
         return ops.compiled(_cut, x)(x, weight, original, partner, *cut, axes, dtype)
     if len(partner.shape) == 2:
         return ops.compiled(_weighted_sum, x)(x, weight, original, partner, dtype)

@@ -311,10 +311,11 @@ def _numpy():
         e = np.exp(x - np.max(x, axis=-1, keepdims=True))
         return e / np.sum(e, axis=-1, keepdims=True)
 
-    def take_along(x, indices, axis):
-        shape = [1] * x.ndim
-        shape[0], shape[axis] = -1, indices.shape[1]
-        return np.take_along_axis(x, indices.reshape(shape), axis)
+    def take_along(x, indices, axis):  # row by row: several times faster than an index for every number
+        taken = np.empty(x.shape[:axis] + indices.shape[1:] + x.shape[axis + 1 :], x.dtype)
+        for own, row, index in zip(taken, x, indices, strict=True):
+            np.take(row, index, axis - 1, out=own, mode="clip")
+        return taken
 
     return SimpleNamespace(
         is_numpy=True,
