@@ -173,13 +173,15 @@ class Reading(NamedTuple):
         )
 
 
+@tables.by_library_of_batch
 def mix_batch(batch, method, seed, *, others=None, dtype="float32", training=True, inputs=True, layout=None, **options):
     """Mix a batch by one draw of a method and return it in the same structure.
 
     Args:
         batch: `x`, a tuple `(x,)`, `(x, y)` or `(x, y, sample_weight)`, or a dict; see `keras_mixup/roles.py`.
         method: A `Method`, like `keras_mixup.Mixup(0.2)`.
-        seed: An int, a `keras.random.SeedGenerator`, or a TensorFlow integer tensor of shape `(2,)`.
+        seed: An int, a `keras.random.SeedGenerator`, or a TensorFlow integer tensor of shape `(2,)`. With an int, a
+            batch of NumPy arrays is mixed by NumPy alone and comes back as NumPy arrays.
         others: A batch that the partners are taken from in place of `batch` itself: backgrounds, another domain,
             examples without labels. Of the same structure and shapes, with any number of rows; targets, and what else
             it lacks, stay as they are: it may be the features alone.
@@ -219,6 +221,7 @@ def mix_batch(batch, method, seed, *, others=None, dtype="float32", training=Tru
             draw = method.draw(seen, seed)
         else:
             parts, draw = both, method.draw(seen._replace(others=of_others.seen()), seed)
+        draw = Draw(*(None if values is None else tables.of(values).settled(values) for values in draw))
         if draw.original is not None:
             _check_rows(reading, draw)
         draw = draw if others is None else among_others(draw, seen.size)

@@ -16,6 +16,7 @@ from keras_mixup.callbacks import CleanMetrics
 from keras_mixup.check import MixReport, check_mixed
 from keras_mixup.gan import MixupGAN
 from keras_mixup.layers import MixLayer, MixupLayer
+from keras_mixup.loaders import MixBatches, MixCollate, MixGrain, MixPyDataset
 from keras_mixup.losses import PairLoss, ThresholdedBinaryCrossentropy, class_sample_weight
 from keras_mixup.manifold import ManifoldMixup
 from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Method, Mixup, RegMixup, Remix, ResizeMix
@@ -47,7 +48,11 @@ __all__ = [
     "ManifoldMixup",
     "MaximumCalibrationError",
     "Method",
+    "MixBatches",
+    "MixCollate",
+    "MixGrain",
     "MixLayer",
+    "MixPyDataset",
     "MixReport",
     "MixedAccuracy",
     "Mixup",

@@ -8,7 +8,7 @@ from keras_mixup import ops as tables
 from keras_mixup.batch import Layout, mix_batch, read
 from keras_mixup.methods import Mixup, adjustables, check_method
 from keras_mixup.roles import FEATURES, PASS, decide, is_numeric
-from keras_mixup.workers import Stream
+from keras_mixup.workers import Stream, check_not_mapped_by_grain
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup")
@@ -93,6 +93,7 @@ class MixLayer(keras.layers.Layer):
         self.built = True
 
     def __call__(self, x, y=None, sample_weight=None, *, others=None, **kwargs):
+        check_not_mapped_by_grain()
         batch = (x, y, sample_weight) if sample_weight is not None else x if y is None else (x, y)
         leaves = decide(batch, self.layout.roles)
         if others is not None:

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import keras
 
+from keras_mixup import blocks, regions
 from keras_mixup import ops as tables
-from keras_mixup import regions
 
 
 class Draw(NamedTuple):
@@ -139,11 +139,14 @@ def blend(x, draw, dtype, axes=None):
     if draw.cuts:
         axes = axes or tuple((axis, 1) for axis in ((1,) if _sides(draw) == 1 else image_axes(x)))
         cut = (draw.region, draw.box, draw.window)
+        if ops.is_numpy and draw.region is None and draw.window is None and len(partner.shape) == 1:
+            return blocks.paste(x, weight, original, partner, draw.box, axes, _precision(x, dtype), dtype)
         return ops.compiled(_cut, x)(x, weight, original, partner, *cut, axes, dtype)
     if len(partner.shape) == 2:
         return ops.compiled(_weighted_sum, x)(x, weight, original, partner, dtype)
     original, partner, weight = _exact_at_ends(weight, original, partner)
-    return ops.compiled(_mix, x)(x, weight, original, partner, dtype)
+    mix_all = _mix if ops.is_numpy else ops.compiled(_mix, x)
+    return mix_all(x, weight, original, partner, dtype)
 
 
 def _sides(draw):
@@ -168,6 +171,8 @@ def _exact_at_ends(weight, original, partner):
 def _mix(x, weight, original, partner, dtype):
     ops = tables.of(x)
     precision = _precision(x, dtype)
+    if ops.is_numpy:
+        return blocks.mix(x, weight, original, partner, precision, dtype)
     weight = _per_row(ops.cast(weight, precision), x)
     # Gather first and cast after: the bytes that move are the small ones.
     this = ops.cast(ops.take(x, original), precision)

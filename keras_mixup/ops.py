@@ -1,11 +1,14 @@
 """The few array operations of the method, for whichever library holds the arrays.
 
 `keras.ops` follows the backend Keras was started with, but a `tf.data` pipeline holds TensorFlow tensors whatever
-that backend is. So TensorFlow's tensors are handled by TensorFlow and everything else by `keras.ops`: `of(array)`
-picks the table, and the method is written once against the names below. TensorFlow is imported only when a tensor
-of its own turns up, which cannot happen before somebody else imported it.
+that backend is, and the data loaders of others hold NumPy arrays. So TensorFlow's tensors are handled by TensorFlow,
+a batch of NumPy arrays by NumPy (`by_library_of_batch`), and everything else by `keras.ops`: `of(array)` picks the
+table, and the method is written once against the names below. TensorFlow is imported only when a tensor of its own
+turns up, which cannot happen before somebody else imported it.
 """
 
+import contextlib
+import contextvars
 import functools
 import math
 import numbers
@@ -14,6 +17,8 @@ from types import SimpleNamespace
 
 import keras
 import numpy as np
+
+from keras_mixup import blocks
 
 # Below this many bytes in one example a compiled blend gains nothing over plain TensorFlow ops (`keras-mixup bench`).
 COMPILE_FROM_BYTES = 2048
@@ -25,8 +30,33 @@ def is_tensorflow(array):
     return tf is not None and tf.is_tensor(array)
 
 
+_by_numpy = contextvars.ContextVar("by_numpy", default=False)  # whether this thread mixes a batch of NumPy arrays
+
+
+def by_library_of_batch(function):
+    """A function `function(batch, method, seed, ...)` in which NumPy does everything, if it should mix this batch.
+
+    That is a batch of NumPy arrays and none of another library, with an integer for a seed.
+    """
+
+    @functools.wraps(function)
+    def wrapped(batch, method, seed, **options):
+        arrays = [leaf for leaf in keras.tree.flatten(batch) if hasattr(leaf, "shape")]
+        plain = bool(arrays) and all(isinstance(array, np.ndarray | np.generic) for array in arrays)
+        token = _by_numpy.set(plain and is_integer(seed))
+        try:
+            with np.errstate(all="ignore") if _by_numpy.get() else contextlib.nullcontext():  # log(0), NaN in the data
+                return function(batch, method, seed, **options)
+        finally:
+            _by_numpy.reset(token)
+
+    return wrapped
+
+
 def of(*arrays):
     """The table of operations for these arrays; plain Python and NumPy values follow the backend of Keras."""
+    if _by_numpy.get():
+        return _numpy()
     if keras.backend.backend() == "tensorflow" or any(map(is_tensorflow, arrays)):
         return _tensorflow()
     return _keras()
@@ -38,8 +68,13 @@ def is_key(seed):
     return keras.backend.backend() == "jax" and isinstance(seed, jax.Array)
 
 
+def is_integer(seed):
+    """Whether a seed is an integer of Python or NumPy."""
+    return isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
+
+
 def _integer(seed):
-    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool):
+    if not is_integer(seed):
         raise ValueError(
             "`seed` should be an integer, a `keras.random.SeedGenerator`, a TensorFlow integer tensor (2,) or, under "
             f"the JAX backend, a key. Received: seed={seed!r}."
@@ -61,6 +96,10 @@ def untouched_by_autograph(function):
     return tf.autograph.experimental.do_not_convert(function)
 
 
+def _split_integer(seed, num):
+    return [int(s) for s in np.random.SeedSequence(_integer(seed) % 2**64).generate_state(num)]
+
+
 @functools.cache
 def _keras():
     ops = keras.ops
@@ -73,7 +112,7 @@ def _keras():
             import jax
 
             return list(jax.random.split(seed, num))
-        return [int(s) for s in np.random.SeedSequence(_integer(seed) % 2**64).generate_state(num)]
+        return _split_integer(seed, num)
 
     def random(name):
         def draw(shape, seed):
@@ -105,6 +144,7 @@ def _keras():
         return seed.next() if isinstance(seed, keras.random.SeedGenerator) else np.array([seed % 2**31, 0], "uint32")
 
     return SimpleNamespace(
+        is_numpy=False,
         is_tensorflow=False,
         abs=ops.abs,
         arange=lambda n: ops.arange(n, dtype="int32"),
@@ -133,6 +173,7 @@ def _keras():
         required=lambda values, good, message: values,  # of what is not known before: all shapes are
         reshape=ops.reshape,
         searchsorted=lambda x, values, side: ops.cast(ops.searchsorted(x, values, side=side), "int32"),
+        settled=lambda values: values,
         shape=ops.shape,
         sigmoid=ops.sigmoid,
         softmax=lambda x: ops.softmax(x, axis=-1),
@@ -193,6 +234,7 @@ def _tensorflow():
         return tuple(dynamic[i] if n is None else n for i, n in enumerate(x.shape))
 
     return SimpleNamespace(
+        is_numpy=False,
         is_tensorflow=True,
         abs=tf.abs,
         arange=lambda n: tf.range(n, dtype=tf.int32),
@@ -221,6 +263,7 @@ def _tensorflow():
         required=required,
         reshape=tf.reshape,
         searchsorted=lambda x, values, side: tf.searchsorted(x, values, side=side),
+        settled=lambda values: values,
         shape=shape,
         sigmoid=tf.sigmoid,
         softmax=lambda x: tf.nn.softmax(x, axis=-1),
@@ -234,4 +277,92 @@ def _tensorflow():
         uniform=lambda shape, seed: tf.random.stateless_uniform(shape, raw_seed(seed)),
         where=tf.where,
         zeros=lambda shape: tf.zeros(shape, dtype=tf.float32),
+    )
+
+
+@functools.cache
+def _numpy():
+    def convert(x):
+        if isinstance(x, np.ndarray):
+            return x
+        if hasattr(x, "dtype") and not isinstance(x, np.generic):  # what a function of the user's made with `keras.ops`
+            return np.asarray(keras.ops.convert_to_numpy(x))
+        return settled(np.asarray(x))
+
+    def settled(values):
+        """Plain numbers of 64 bits as those of 32 that every library computes in."""
+        values = convert(values) if not isinstance(values, np.ndarray) else values
+        narrow = {"float64": "float32", "int64": "int32"}.get(values.dtype.name)
+        return values.astype(narrow) if narrow else values
+
+    def cast(x, dtype):
+        return convert(x).astype(blocks.dtype_of(dtype), copy=False)
+
+    def generator(seed):
+        return np.random.Generator(np.random.Philox(np.random.SeedSequence(_integer(seed) % 2**64)))
+
+    def required(values, good, message):
+        if not np.all(good):
+            raise ValueError(message)
+        return values
+
+    def one_hot(x, n):
+        encoded = np.zeros((*x.shape, n), np.float32)
+        np.put_along_axis(encoded, x[..., None], 1.0, axis=-1)
+        return encoded
+
+    def softmax(x):
+        e = np.exp(x - np.max(x, axis=-1, keepdims=True))
+        return e / np.sum(e, axis=-1, keepdims=True)
+
+    def take_along(x, indices, axis):  # row by row: several times faster than an index for every number
+        taken = np.empty(x.shape[:axis] + indices.shape[1:] + x.shape[axis + 1 :], x.dtype)
+        for own, row, index in zip(taken, x, indices, strict=True):
+            np.take(row, index, axis - 1, out=own, mode="clip")
+        return taken
+
+    return SimpleNamespace(
+        is_numpy=True,
+        is_tensorflow=False,
+        abs=np.abs,
+        arange=lambda n: np.arange(n, dtype=np.int32),
+        argmax=lambda x: np.argmax(x, axis=-1),
+        argsort=lambda x: np.argsort(x, axis=-1, kind="stable"),
+        cast=cast,
+        checked=required,
+        compiled=lambda function, x: blocks.by_rows(function),
+        concat=lambda tensors, axis=0: np.concatenate(tensors, axis),
+        convert=convert,
+        cos=np.cos,
+        cumsum=lambda x: np.cumsum(x, axis=0),
+        exp=np.exp,
+        expm1=np.expm1,
+        flip=lambda x: np.flip(x, axis=0),
+        floor=np.floor,
+        inverse_fourier=lambda real, imaginary: np.fft.ifft2(real + 1j * imaginary).real,
+        log=np.log,
+        maximum=np.maximum,
+        minimum=np.minimum,
+        normal=lambda shape, seed: generator(seed).standard_normal(shape, np.float32),
+        one_hot=one_hot,
+        ones=lambda shape: np.ones(shape, np.float32),
+        raw_seed=lambda seed: np.array([_integer(seed) % 2**31, 0], np.uint32),
+        repeat=lambda x, times, axis: np.repeat(x, times, axis),
+        required=required,
+        reshape=np.reshape,
+        searchsorted=lambda x, values, side: np.searchsorted(x, values, side).astype(np.int32),
+        settled=settled,
+        shape=np.shape,
+        sigmoid=lambda x: np.exp(-np.logaddexp(np.float32(0), -x)),  # to the last digit near 0, too
+        softmax=softmax,
+        split=_split_integer,
+        sqrt=np.sqrt,
+        stack=np.stack,
+        sum=lambda x: np.sum(x, axis=-1),
+        take=lambda x, indices: np.take(x, indices, axis=0),
+        take_along=take_along,
+        transpose=np.transpose,
+        uniform=lambda shape, seed: generator(seed).random(shape, np.float32),
+        where=np.where,
+        zeros=lambda shape: np.zeros(shape, np.float32),
     )

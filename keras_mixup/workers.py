@@ -35,6 +35,24 @@ class Stream:
         return self.in_worker
 
 
+def check_not_mapped_by_grain():
+    """Raise a `ValueError` if Grain is calling: a layer draws anew in every call, whichever batch it is called with.
+
+    Grain means to get the same for the same batch, from whatever process, and after an iterator was restored.
+    """
+    if "grain" not in sys.modules:
+        return
+    frame = sys._getframe(1)
+    while frame is not None and not frame.f_globals.get("__name__", "").startswith("grain._src.python"):
+        frame = frame.f_back
+    if frame is not None and "source" not in frame.f_globals["__name__"]:
+        raise ValueError(
+            "A layer should not be mapped over a dataset of Grain: it draws anew in every call, and Grain expects the "
+            "same mix wherever and whenever it asks for a batch. Received: a call by Grain. Write "
+            "`dataset.random_map(MixGrain(method), seed=1)`."
+        )
+
+
 def _seed_of_worker(seed):
     """A seed that differs between workers and epochs, and is the same in another run where the layer has a seed."""
     if seed is None:

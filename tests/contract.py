@@ -168,6 +168,13 @@ def method_through_function(batch, method, *, seed=SEED, **kwargs):
     return to_numpy(mix_batch(batch, method, seed, **kwargs))
 
 
+def method_through_function_of_tensors(batch, method, *, seed=SEED, **kwargs):
+    """By the library of Keras' backend, so that the draw is that of `method.draw` with the same seed."""
+    return method_through_function(
+        keras.tree.map_structure(keras.ops.convert_to_tensor, batch), method, seed=seed, **kwargs
+    )
+
+
 def method_through_layer(batch, method, *, seed=SEED, **kwargs):
     return to_numpy(MixLayer(method, seed=seed, **kwargs)(batch))
 
@@ -211,7 +218,7 @@ if BACKEND == "torch":
 
 def keeps_every_dtype(door):
     """TensorFlow does; JAX has no 64-bit types unless asked, torch no strings and few unsigned integers."""
-    return BACKEND == "tensorflow" or door in [DOORS[name] for name in PIPELINES]
+    return BACKEND == "tensorflow" or door in [DOORS[name] for name in (*PIPELINES, "function")]
 
 
 # --- Batches --------------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ NEUTRAL = [
         "check",
         "attacks",
         "boxes",
+        "loaders",
     ],
 ]
 

@@ -13,6 +13,7 @@ from contract import (
     assert_same_bits,
     features,
     method_through_function,
+    method_through_function_of_tensors,
     one_hot,
     read_draw,
     to_numpy,
@@ -316,7 +317,7 @@ def test_images_of_unknown_size_in_a_pipeline(method):
 def test_what_the_other_image_holds_elsewhere_does_not_leak(method):
     x = features(4, (HEIGHT, WIDTH, 2))
     x[1] = np.nan
-    mixed, _ = method_through_function((x, one_hot(4)), method)
+    mixed, _ = method_through_function_of_tensors((x, one_hot(4)), method)
     kept = kept_by(drawn(method, 4))
     np.testing.assert_array_equal(np.isnan(mixed[1]), np.broadcast_to(kept[1][..., None], mixed[1].shape))
     np.testing.assert_array_equal(np.isnan(mixed[2]), np.broadcast_to(~kept[2][..., None], mixed[2].shape))

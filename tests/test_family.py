@@ -16,6 +16,7 @@ from contract import (
     assert_same_bits,
     features,
     method_through_function,
+    method_through_function_of_tensors,
     one_hot,
     read_draw,
     to_numpy,
@@ -130,7 +131,7 @@ def test_a_choice_among_all_the_methods_gives_each_methods_own_rows():
     x = features(40, (12, 16, 2))
     method = Choice((*THREE, FMix(FixedWeights(0.7))), per="example")
     draw = drawn(method, 40, image_size=(12, 16))
-    mixed, _ = method_through_function((x, one_hot(40)), method)
+    mixed, _ = method_through_function_of_tensors((x, one_hot(40)), method)
     for i in range(40):
         if draw.weight[i] < 1:
             expected = 0.3 * x[i].astype(float) + 0.7 * x[draw.partner[i]]
@@ -198,7 +199,7 @@ def test_methods_of_one_and_of_several_partners_can_be_chosen_from():
         (DMixup(3), Mixup(FixedWeights(0.3)), CutMix(FixedWeights(0.6)), FMix(FixedWeights(0.7))), per="example"
     )
     draw = drawn(method, 60, image_size=(5, 7))
-    mixed, shares = method_through_function((x, one_hot(60)), method)
+    mixed, shares = method_through_function_of_tensors((x, one_hot(60)), method)
     assert draw.weight.shape == (60, 4) and draw.partner.shape == (60, 3)
     for i in range(60):
         rows = [i, *draw.partner[i]]
@@ -318,7 +319,7 @@ def test_d_mixup_is_the_sum_over_its_partners(door):
 
 def test_cross_entropy_of_the_mixed_target_is_the_weighted_sum_of_cross_entropies():
     draw, logits, rows = drawn(DMixup(4), 9), features(9, (5,), seed=6), np.eye(5)[np.arange(9) % 5]
-    _, soft = method_through_function((features(9), rows.astype("float32")), DMixup(4))
+    _, soft = method_through_function_of_tensors((features(9), rows.astype("float32")), DMixup(4))
     terms = [draw.weight[:, 0] * cross_entropies(rows, logits)]
     terms += [draw.weight[:, k + 1] * cross_entropies(rows[draw.partner[:, k]], logits) for k in range(4)]
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, reduction=None)

@@ -6,12 +6,18 @@ shape `(batch, channels, height, width)`, on the processor. All get float32 imag
 rows, or class ids, which they one-hot within the time. Each may use all cores. timm overwrites its input, as it does in
 training.
 
+What a data loader does is compared apart, `PIXELS`: NumPy pixels of 8 bits and class ids become a mixed batch of
+float32 and rows, by our `mix_batch`, by timm's two ways, and by the two lines of NumPy that people write. timm's
+`FastCollateMixup` takes single images and rounds what it has mixed to 8 bits; here it is made float32, as training
+needs it.
+
 They do not all draw the same: Keras, KerasCV and timm's `elem` give every example a weight of its own, as we do by
 default; torchvision and timm's `batch` give one to the batch.
 """
 
 import importlib.metadata
 import importlib.util
+import itertools
 import statistics
 import sys
 from collections.abc import Callable
@@ -22,11 +28,11 @@ from keras_mixup.bench.table import dimensions, headings, legend, table
 from keras_mixup.zoo.errors import UserError
 
 SHAPES = ((128, 224, 224, 3), (128, 32, 32, 3))
-MIXUP, CUTMIX = "mixup", "CutMix"
+MIXUP, CUTMIX, PIXELS = "mixup", "CutMix", "pixels"
 COLUMNS = {
     "ms": ("ms per batch", "median over turns"),
     "cpu_ms": ("processor ms", "the same in processor time, all cores together"),
-    "to_ours": ("/ ours", "how many times as long as keras_mixup's mixup or CutMix, median over turns"),
+    "to_ours": ("/ ours", "how many times as long as keras_mixup's of its kind, median over turns"),
 }
 
 
@@ -35,9 +41,9 @@ class Peer(NamedTuple):
 
     Args:
         packages: What has to be imported for it.
-        does: `MIXUP` or `CUTMIX`.
-        make: For `tf.data`: a function without arguments that makes a function from dataset to dataset. For torch: one
-            that takes the number of classes and makes a function of images and class ids.
+        does: `MIXUP`, `CUTMIX` or `PIXELS`.
+        make: For `tf.data`: a function without arguments that makes a function from dataset to dataset. For torch, and
+            for `PIXELS`: one that takes the number of classes and makes a function of images and class ids.
     """
 
     packages: tuple[str, ...]
@@ -83,12 +89,15 @@ def measure(shapes, seconds, say):
 
 def contender(peer, shape):
     """A contender for `take_turns`: an epoch through the peer."""
-    if "torch" not in peer.packages:
-        return pipeline.epoch(peer.make()(pipeline.batches(shape, "float32")))
-    import torch
+    if peer.does == PIXELS:
+        made = [(x.transpose(0, 3, 1, 2).copy(), y.argmax(1)) for x, y in pipeline.arrays(shape, "uint8")]
+    elif "torch" in peer.packages:
+        import torch
 
-    made = pipeline.arrays(shape, "float32")
-    made = [(torch.from_numpy(x.transpose(0, 3, 1, 2).copy()), torch.from_numpy(y.argmax(1))) for x, y in made]
+        made = pipeline.arrays(shape, "float32")
+        made = [(torch.from_numpy(x.transpose(0, 3, 1, 2).copy()), torch.from_numpy(y.argmax(1))) for x, y in made]
+    else:
+        return pipeline.epoch(peer.make()(pipeline.batches(shape, "float32")))
     mix, count = peer.make(pipeline.CLASSES), 0
 
     def one():
@@ -178,6 +187,48 @@ def _torchvision(name, alpha):
     return make
 
 
+def _ours_of_pixels(classes):
+    from keras_mixup.batch import mix_batch
+    from keras_mixup.methods import Mixup
+
+    seeds = itertools.count()
+    return lambda x, ids: mix_batch((x, ids), Mixup(0.2), next(seeds), num_classes=classes)
+
+
+def _numpy_of_pixels(classes):
+    import numpy as np
+
+    generator = np.random.default_rng(0)
+
+    def mix(x, ids):
+        partner, weight = generator.permutation(len(x)), generator.beta(0.2, 0.2, len(x)).astype("float32")
+        x, y, weight_of_x = x.astype("float32"), np.eye(classes, dtype="float32")[ids], weight[:, None, None, None]
+        mixed_x = weight_of_x * x + (1 - weight_of_x) * x[partner]
+        mixed_y = weight[:, None] * y + (1 - weight[:, None]) * y[partner]
+        return mixed_x, mixed_y
+
+    return mix
+
+
+def _timm_of_pixels(classes):
+    import torch
+
+    mix = _timm("elem", mixup_alpha=0.2)(classes)
+    return lambda x, ids: mix(torch.from_numpy(x).float(), torch.from_numpy(ids))
+
+
+def _timm_collate(classes):
+    from timm.data import FastCollateMixup
+
+    collate = FastCollateMixup(mode="elem", label_smoothing=0.0, num_classes=classes, mixup_alpha=0.2)
+
+    def mix(x, ids):
+        mixed_x, mixed_y = collate(list(zip(x, ids.tolist(), strict=True)))
+        return mixed_x.float(), mixed_y
+
+    return mix
+
+
 # Alpha is 0.2 for mixup and 1.0 for CutMix, which are the defaults of Keras and KerasCV.
 PEERS = {
     "keras_mixup mixup": Peer(("keras_mixup",), MIXUP, _ours(MIXUP)),
@@ -192,6 +243,10 @@ PEERS = {
     "timm CutMix, batch": Peer(("timm", "torch"), CUTMIX, _timm("batch", mixup_alpha=0.0, cutmix_alpha=1.0)),
     "timm CutMix, elem": Peer(("timm", "torch"), CUTMIX, _timm("elem", mixup_alpha=0.0, cutmix_alpha=1.0)),
     "torchvision CutMix": Peer(("torchvision", "torch"), CUTMIX, _torchvision("CutMix", 1.0)),
+    "keras_mixup, pixels": Peer(("keras_mixup",), PIXELS, _ours_of_pixels),
+    "two lines of NumPy, pixels": Peer(("numpy",), PIXELS, _numpy_of_pixels),
+    "timm Mixup, elem, pixels": Peer(("timm", "torch"), PIXELS, _timm_of_pixels),
+    "timm FastCollateMixup, elem": Peer(("timm", "torch"), PIXELS, _timm_collate),
 }
 PACKAGES = sorted({package for peer in PEERS.values() for package in peer.packages})
-OURS = {MIXUP: "keras_mixup mixup", CUTMIX: "keras_mixup CutMix"}
+OURS = {MIXUP: "keras_mixup mixup", CUTMIX: "keras_mixup CutMix", PIXELS: "keras_mixup, pixels"}
