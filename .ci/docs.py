@@ -36,7 +36,7 @@ API = (
     (
         "methods",
         "Choose a method",
-        "Mixup CutMix ResizeMix FMix Choice DMixup RegMixup Remix ManifoldMixup MixupE",
+        "Mixup CutMix ResizeMix FMix SaliencyMix SmoothMix Choice DMixup RegMixup Remix ManifoldMixup MixupE",
     ),
     (
         "strength",
@@ -50,6 +50,7 @@ API = (
         "MixedAccuracy CleanMetrics ExpectedCalibrationError MaximumCalibrationError AverageCalibrationError "
         "OverconfidenceError BrierScore NegativeLogLikelihood fit_temperature reliability",
     ),
+    ("loaders", "Mix in a loader of your own", "MixBatches MixCollate MixGrain MixPyDataset"),
     ("check", "Check a pipeline", "check_mixed MixReport"),
     ("gan", "Train a GAN", "MixupGAN"),
     ("own", "Write a method or a door of your own", "Method Batch Draw mix mix_batch"),
