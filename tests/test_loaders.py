@@ -493,6 +493,9 @@ def test_fit_sees_the_same_mixes_whoever_makes_them_and_new_ones_in_every_epoch(
     seen = recorded(dataset, 2)
     # Where Keras begins an epoch to see what batches look like, and ends it again, that one counts.
     first = 1 if seen[0] in expected(1) else 0
+    if BACKEND == "torch" and workers:  # there it hands out first what its workers had made of that epoch
+        assert set(seen) <= {*expected(0), *expected(1), *expected(2)} and len(set(seen)) == 2 * BATCHES
+        return
     assert seen == [*expected(first), *expected(first + 1)] and len(set(seen)) == 2 * BATCHES
 
 
