@@ -14,7 +14,6 @@ import ml_dtypes
 import numpy as np
 import pytest
 from contract import BACKEND, assert_mixed, assert_same_bits, features, one_hot, read_draw
-from test_docs import python_blocks
 
 from keras_mixup import (
     Adjustable,
@@ -655,20 +654,3 @@ print("tensorflow" in sys.modules)
         [sys.executable, "-c", code], env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True
     )
     assert done.stdout == "False\n", done.stderr[-3000:]
-
-
-# --- The guide ---
-
-GUIDE = pathlib.Path(blocks.__file__).parent / "guides" / "loaders.md"
-
-
-def test_the_code_of_the_guide_runs(capsys):
-    """From its first block to its last; and what it says it prints."""
-    code = [block for block in python_blocks(GUIDE.read_text(encoding="utf-8"))]
-    assert len(code) >= 5
-    names = {}
-    said = []
-    for line, block in code:
-        exec(compile("\n" * line + block, str(GUIDE), "exec"), names)
-        said += re.findall(r"print\(.*\)  # (.*?)(?:, and .*)?$", block, re.MULTILINE)
-    assert capsys.readouterr().out.splitlines() == said and len(said) == 3
