@@ -93,7 +93,8 @@ class PairLoss(keras.losses.Loss):
         checks.truth("dense", dense)
         if one_hot and dense:
             raise ValueError(
-                "`one_hot` is of class ids, which `dense` targets are not. Received: both. Give one of them."
+                "`one_hot` is for class ids, which `dense` targets are not: give one of the two. "
+                "Received: one_hot=True, dense=True."
             )
         self.one_hot = one_hot
         self.dense = dense

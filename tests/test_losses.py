@@ -188,6 +188,46 @@ def test_losses_round_trip(loss):
     assert number(again(targets, predictions)) == number(loss(targets, predictions))
 
 
+# --- PairLoss of targets of any kind ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 3, 2), (3,)])
+@pytest.mark.parametrize("loss", ["huber", "mean_squared_error", "cosine_similarity"])
+def test_a_loss_of_dense_targets_is_interpolated(shape, loss):
+    """Three numbers look like pairs and are none: the predictions' shape says so."""
+    generator = np.random.default_rng(2)
+    a, b, predictions = generator.normal(size=(3, 6, *shape)).astype("float32")
+    weight = np.linspace(0.1, 0.9, 6, dtype="float32").reshape(6, *(1,) * len(shape))
+    of = keras.losses.get(loss)
+    expected = [np.asarray(of(side, predictions)) for side in (a, b)]
+    weights = weight.reshape(6, *(1,) * (len(shape) - 1))
+    expected = np.mean(weights * expected[0] + (1 - weights) * expected[1])
+    pairs = np.stack(np.broadcast_arrays(a, b, weight), axis=-1)
+    np.testing.assert_allclose(number(PairLoss(loss, dense=True)(pairs, predictions)), expected, rtol=1e-5)
+    plain = np.mean(np.asarray(of(a, predictions)))
+    np.testing.assert_allclose(number(PairLoss(loss, dense=True)(a, predictions)), plain, rtol=1e-5)
+
+
+def test_pixels_have_pairs_of_their_own():
+    generator = np.random.default_rng(3)
+    logits = generator.normal(size=(2, 4, 5, 6)).astype("float32")
+    a, b = generator.integers(0, 6, (2, 2, 4, 5))
+    weight = generator.uniform(size=(2, 4, 5)).astype("float32")
+    pairs = np.stack([a, b, weight], axis=-1).astype("float32")
+    logs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    rows = weight[..., None] * np.eye(6)[a] + (1 - weight[..., None]) * np.eye(6)[b]
+    loss = PairLoss(SPARSE(from_logits=True))
+    np.testing.assert_allclose(number(loss(pairs, logits)), -(rows * logs).sum(-1).mean(), rtol=1e-5)
+    np.testing.assert_allclose(number(loss(a, logits)), -(np.eye(6)[a] * logs).sum(-1).mean(), rtol=1e-5)
+
+
+def test_dense_targets_of_another_shape_are_refused():
+    with refuses("Targets should be pairs of shape (..., 3)"):
+        PairLoss("mean_squared_error", dense=True)(np.ones((7, 5, 2), "float32"), np.ones((7, 5), "float32"))
+    with refuses("`one_hot` is for class ids, which `dense` targets are not"):
+        PairLoss("mean_squared_error", one_hot=True, dense=True)
+
+
 # --- PairLoss: errors -----------------------------------------------------------------------------------------------
 
 
