@@ -26,7 +26,7 @@ from keras_mixup.mixing import Draw
 from keras_mixup.schedules import Adjustable
 
 BY_NAME = ("per", "pairing", "probability")
-# All methods: those of this package by name in lower case, those of others as "module:Name". They enter themselves.
+# The methods of this package by name, in lower case; they enter themselves. Those of others go by module and name.
 REGISTRY: "dict[str, type[Method]]" = {}
 
 
@@ -102,8 +102,8 @@ class Method:
             cls.__repr__ = Method.__repr__
         if "draw" in vars(cls):
             cls.draw = _of_a_batch(cls.draw)
-        ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
-        REGISTRY[cls.__name__.lower() if ours else f"{cls.__module__}:{cls.__name__}"] = cls
+        if cls.__module__.rpartition(".")[0] == __name__.rpartition(".")[0]:
+            REGISTRY[cls.__name__.lower()] = cls
         # Saved models name a class by its package and its own name.
         keras.saving.register_keras_serializable(package=cls.__module__.partition(".")[0])(cls)
 

@@ -223,11 +223,11 @@ MESSAGES = {
         "`pairs=True` keeps class ids, `num_classes` makes rows of them: give one of the two. Received: pairs=True, "
         "num_classes=4.",
     ),
-    "ids of one target under pairs, rows of another": (
-        (X, {"kind": LABELS, "row": one_hot(4)}),
-        {"pairs": True},
-        "`pairs=True` needs targets of shape `(batch,)`. Received: `y['row']` of dtype float32 and shape (4, 4). Leave "
-        "`pairs` out and give `num_classes=...`, or floats.",
+    "class ids that are said to be multi-hot": (
+        (X, LABELS),
+        {"roles": {1: "multi_hot"}},
+        "Multi-hot targets should be rows with a place for each label. Received: `y` of dtype "
+        f"{INTEGERS} and shape (4,). If these are class ids, leave the role out and give `num_classes=...`.",
     ),
     "a mask of two meanings": (
         {"image": features(4, (4, 5, 3)), "label": one_hot(4), "mask": np.ones((4, 4, 5), bool)},
