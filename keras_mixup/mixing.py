@@ -206,18 +206,22 @@ def _cut(x, weight, original, partner, region, box, window, axes, dtype):
     else:
         weight = _per_row(ops.cast(weight, precision), x)
         this, other = ops.cast(this, precision), ops.cast(other, precision)
-        mixed = ops.where(weight == 1.0, this, ops.where(weight == 0.0, other, weight * this + (1.0 - weight) * other))
+        mixed = _between(weight, this, other)
     if region is not None:
         region = _at_places(region, x, axes)
         if keras.backend.standardize_dtype(region.dtype) == "bool":
             mixed = ops.where(region, mixed, other)
         else:
-            share = ops.cast(region, precision)
-            soft = share * mixed + (1.0 - share) * other
-            mixed = ops.where(share == 1.0, mixed, ops.where(share == 0.0, other, soft))
+            mixed = _between(ops.cast(region, precision), mixed, other)
     if box is not None:
         mixed = ops.where(regions.inside(box, lengths, axes, len(x.shape)), other, mixed)
     return ops.cast(mixed, dtype)
+
+
+def _between(share, this, other):
+    """Share * this + (1 - share) * other, and at its ends one of them exactly, whatever the other holds."""
+    ops = tables.of(share)
+    return ops.where(share == 1.0, this, ops.where(share == 0.0, other, share * this + (1.0 - share) * other))
 
 
 def unite(mask, draw):
