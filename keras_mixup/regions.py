@@ -27,9 +27,7 @@ def cut_box(image_size, keep, seed, inside=False):
     Returns:
         An int32 tensor of shape `(count, 4)`, or `(count, 2)` for a series.
     """
-    ops = tables.of(keep)
-    share = ops.exp(ops.log(1.0 - keep) / len(image_size))  # of all sides: exp(-inf) = 0 where everything is kept
-    return _box(image_size, share, seed, inside=inside)
+    return _box(image_size, _share_of_sides(keep, len(image_size)), seed, inside=inside)
 
 
 def box_around(image_size, keep, centre):
@@ -44,14 +42,10 @@ def box_around(image_size, keep, centre):
         An int32 tensor of shape `(count, 4)`, or `(count, 2)` for a series.
     """
     ops = tables.of(keep)
-    share = ops.exp(ops.log(1.0 - keep) / len(image_size))
-    first, last = [], []
-    for k, length in enumerate(image_size):
-        length = ops.cast(length, "float32")
-        start = ops.cast(centre[:, k], "float32") + 0.5 - 0.5 * share * length
-        first.append(_nearest(ops.maximum(start, 0.0)))
-        last.append(_nearest(ops.minimum(start + share * length, length)))
-    return ops.stack([*first, *last], axis=1)
+    lengths = [ops.cast(length, "float32") for length in image_size]
+    sides = [_share_of_sides(keep, len(lengths)) * length for length in lengths]
+    starts = [ops.cast(centre[:, k], "float32") + 0.5 - 0.5 * side for k, side in enumerate(sides)]
+    return _clipped(starts, sides, lengths)
 
 
 def minmax_box(image_size, minmax, count, seed):
@@ -103,15 +97,29 @@ def _box(image_size, share, seed, inside=False, least=0.0):
     """Boxes of a share of all sides, `least` pixels or more, around random centres; clipped, or moved inside."""
     ops = tables.of(share)
     count = ops.shape(share)[0]
-    first, last = [], []
-    for length, stream in zip(image_size, ops.split(seed, len(image_size)), strict=True):
-        length = ops.cast(length, "float32")
+    starts, sides = [], []
+    lengths = [ops.cast(length, "float32") for length in image_size]
+    for length, stream in zip(lengths, ops.split(seed, len(lengths)), strict=True):
         uniform, side = ops.uniform((count,), stream), ops.maximum(share * length, least)
         start = uniform * (length - side) if inside else uniform * length - 0.5 * side
         # The bound keeps a start that float32 rounds up to the length from leaving a pixel to a box without any.
-        start = ops.minimum(start, length * (1.0 - 1e-7) - 0.5 * side)
-        first.append(_nearest(ops.maximum(start, 0.0)))
-        last.append(_nearest(ops.minimum(start + side, length)))
+        starts.append(ops.minimum(start, length * (1.0 - 1e-7) - 0.5 * side))
+        sides.append(side)
+    return _clipped(starts, sides, lengths)
+
+
+def _share_of_sides(keep, sides):
+    """How long each side of a box of area 1 - keep is, as a share of the image's; exp(-inf) = 0 where all is kept."""
+    ops = tables.of(keep)
+    return ops.exp(ops.log(1.0 - keep) / sides)
+
+
+def _clipped(starts, sides, lengths):
+    """Boxes by their starts and sides in real numbers, clipped at the border and rounded to whole pixels."""
+    ops = tables.of(starts[0])
+    first = [_nearest(ops.maximum(start, 0.0)) for start in starts]
+    ends = zip(starts, sides, lengths, strict=True)
+    last = [_nearest(ops.minimum(start + side, length)) for start, side, length in ends]
     return ops.stack([*first, *last], axis=1)
 
 
