@@ -11,9 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_mixup import checks, weights
+from keras_mixup import checks
 from keras_mixup.batch import Layout, mix_batch
-from keras_mixup.methods import Method, Mixup, adjustables, check_method
+from keras_mixup.methods import Method, adjustables, by_strength, check_method
 
 
 def batch_seed(seed: int, epoch: int, number: int, shard: int = 0) -> int:
@@ -38,8 +38,7 @@ class _Mixing:
     """What the doors for loaders share: what they are given, and how they mix one batch."""
 
     def _take(self, method: Any, seed: int | None, shard: int, layout: Layout) -> None:
-        if checks.is_number(method) or weights.is_distribution(method) or weights.is_adjustable(method):
-            method = Mixup(method)
+        method = by_strength(method)
         check_method(method)
         if seed is not None:
             checks.integer("seed", seed, least=0)

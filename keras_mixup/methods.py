@@ -751,6 +751,12 @@ def check_method(method):
         )
 
 
+def by_strength(method):
+    """`Mixup` of a strength, where a strength is given in place of a method; else what was given."""
+    strength = is_number(method) or weights.is_distribution(method) or weights.is_adjustable(method)
+    return Mixup(method) if strength else method
+
+
 def as_method(method):
     """The method that was given, once it is sure that it is one.
 

@@ -4,10 +4,10 @@ import contextlib
 
 import keras
 
-from keras_mixup import checks, roles, weights
+from keras_mixup import roles
 from keras_mixup.batch import Layout, mix_batch
 from keras_mixup.hidden import HiddenDraws, mix_inside
-from keras_mixup.methods import Mixup, adjustables, as_method
+from keras_mixup.methods import adjustables, as_method, by_strength
 from keras_mixup.random_states import RandomStates
 
 STEPS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
@@ -139,12 +139,10 @@ class MixupModel(RandomStates, keras.Model):
             box_format=box_format,
             min_area=min_area,
         )
-        if checks.is_number(method) or weights.is_distribution(method) or weights.is_adjustable(method):
-            method = Mixup(method)
         if at is not None and not isinstance(at, str):
             raise ValueError(f"`at` should be the name of a layer, as in `layer.name`. Received: at={at!r}.")
         self.network = network
-        self.method = as_method(method)
+        self.method = as_method(by_strength(method))
         self.method.check_model(at, pairs)
         self.at = at
         self._others = _Others(others)
