@@ -122,7 +122,7 @@ def test_the_checker_checks_padding_masks():
     assert report.ok and not any("padding_mask" in note for note in report.notes)
     report = check_mixed(batch, {**after, "padding_mask": VALID})
     assert [sentence.split(" in ")[0] for sentence in report.problems] == [
-        "`padding_mask` is not the union of both masks"
+        "`padding_mask` is not the union of both examples'"
     ]
 
 
