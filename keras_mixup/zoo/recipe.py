@@ -72,6 +72,8 @@ class Row:
             in a recipe for GANs a `keras_mixup.zoo.gan.recipe.Gan`.
         published: The paper's figure for this row, if it has one.
         settings: Fields of the recipe that this row has otherwise, such as `{"network": "wide_resnet28_10"}`.
+        against: Names of further rows to compare this one with, such as its control; every row is compared with the
+            first of the same data, network and budget.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Row:
     method: Any = None
     published: Published | None = None
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    against: tuple[str, ...] = ()
 
     def __post_init__(self):
         object.__setattr__(self, "title", titled(self.title))

@@ -44,6 +44,36 @@ def baseline_of(recipe):
     return {row.name: group[0].name for group in comparisons(recipe, recipe.rows) for row in group}
 
 
+def differences(recipe, found, row, headline, splits="apart"):
+    """What a row is compared with in its table, seed by seed.
+
+    Args:
+        recipe: A recipe.
+        found: The finished runs, from `runs.collect`.
+        row: One of its rows.
+        headline: The name of the score to compare by.
+        splits: A key of `verdicts.TESTS`.
+
+    Returns:
+        A dict: `baseline`, the name of the first row of the same data, network and budget (None: it is this one),
+        `against_baseline`, the difference to it as `verdicts.against` gives it, and `against`, a dict of the
+        differences to the rows that this one names besides, if it names any that ran.
+    """
+    runs = {name: [result for result, _ in pairs] for name, pairs in found.items()}
+    baseline = baseline_of(recipe)[row.name]
+    known = {
+        name: against(runs[row.name], runs.get(name, []), headline, splits)
+        for name in (baseline, *row.against)
+        if name != row.name
+    }
+    others = {name: known[name] for name in row.against if known[name]}
+    return {
+        "baseline": None if baseline == row.name else baseline,
+        "against_baseline": known.get(baseline),
+        **({"against": others} if others else {}),
+    }
+
+
 def split_titles(titles):
     """The parts that titles begin with in common, and what is left of each, as text."""
     parts = [titled(title).parts for title in titles]
@@ -101,19 +131,16 @@ def table(recipe, found, smoke=False):
 
     Returns:
         A dict that JSON can hold: the recipe's settings; for each row `n` and, for every score, seconds and examples
-        per second, the mean, the standard deviation (over n - 1; None for a single run) and the value of each seed; and
-        where the figures come from. `baseline` names the row that a row is compared with (None: it is one itself), and
-        `against_baseline` is the difference in the headline score, seed by seed, as `verdicts.against` gives it, with
-        the verdict of `judge`.
+        per second, the mean, the standard deviation (over n - 1; None for a single run) and the value of each seed; its
+        `differences` in the headline score, with the verdicts of `judge`; and where the figures come from.
     """
-    baselines = baseline_of(recipe)
     rows, scores, known = [], {}, columns(recipe.measures)
     for row in recipe.rows:
         results = [result for result, _ in found.get(row.name, [])]
         if not results:
             continue
         source = datasets.get(for_row(recipe, row).dataset)
-        headline, baseline = source.task.headline, baselines[row.name]
+        headline = source.task.headline
         stages = [f"{stage}_{headline}" for stage in STAGES]
         kept = [
             key
@@ -122,7 +149,6 @@ def table(recipe, found, smoke=False):
         ]
         top5 = len(source.classes) > 10 or (row.published and row.published.top5 is not None)
         scores |= {key: None for key in known if key in kept and (key != "top5_error" or top5)}
-        reference = [result for result, _ in found.get(baseline, [])] if baseline != row.name else []
         rows.append(
             {
                 "name": row.name,
@@ -135,8 +161,7 @@ def table(recipe, found, smoke=False):
                 "seeds": [result["seed"] for result in results],
                 **{key: statistics([result[key] for result in results]) for key in kept},
                 **timed(results),
-                "baseline": None if baseline == row.name else baseline,
-                "against_baseline": against(results, reference, headline, source.splitting),
+                **differences(recipe, found, row, headline, source.splitting),
                 "published": row.published and dataclasses.asdict(row.published),
             }
         )
@@ -279,9 +304,20 @@ def notes(table):
     """What a reader needs to know to trust the table: settings, meaning of the columns, origin."""
     return [
         *(line for line in (_settings(table), _changed(table), _meaning(table)) if line),
+        *further(table),
         *(measures.get(name).NOTE for name in table["settings"].get("measures", ())),
         *legend(table),
         *machines(table),
+    ]
+
+
+def further(table):
+    """The differences to rows other than the baseline, as lines; see `Row.against`."""
+    titles, known_scores = {row["name"]: row["title"] for row in table["rows"]}, columns()
+    return [
+        f"{row['title']}, minus {titles[name]}: {known(one, known_scores.get(row['headline'], ('', 2))[1])}."
+        for row in table["rows"]
+        for name, one in row.get("against", {}).items()
     ]
 
 
@@ -382,5 +418,5 @@ def show(table, console, cells=cells):
         console.print(SMOKE, style="bold")
     least = rich.measure.Measurement.get(console, console.options.update(max_width=1000), grid).minimum
     console.print(grid, width=max(least, console.width), crop=False)
-    for line in legend(table):
+    for line in (*further(table), *legend(table)):
         console.print(line, markup=False, highlight=False)

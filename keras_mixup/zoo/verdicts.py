@@ -105,11 +105,16 @@ def judge(rows):
     Reference:
         Holm, A simple sequentially rejective multiple test procedure (Scandinavian Journal of Statistics 6, 1979).
     """
-    compared = [row for row in rows if row["against_baseline"]]
+    compared = [
+        (row["name"], other, found)
+        for row in rows
+        for other, found in ((row.get("baseline"), row["against_baseline"]), *row.get("against", {}).items())
+        if found
+    ]
     published = {row["name"]: row.get("published") and row["published"]["error"] for row in rows}
-    corrected = holm([row["against_baseline"]["p"] for row in compared])
-    for row, p in zip(compared, corrected, strict=True):
-        found, figures = row["against_baseline"], (published[row["name"]], published[row["baseline"]])
+    corrected = holm([found["p"] for _, _, found in compared])
+    for (name, other, found), p in zip(compared, corrected, strict=True):
+        figures = published[name], published[other]
         effect = None if None in figures else figures[0] - figures[1]
         excluded = found["interval"] and effect and not found["interval"][0] <= effect <= found["interval"][1]
         shown = p is not None and p < 1.0 - CONFIDENCE and not (effect and effect * found["mean"] < 0)

@@ -157,6 +157,17 @@ def test_what_is_not_there_is_told_with_what_is_near(argv, message, mine, capsys
     assert message in error and error.count("\n") == 1 and not (mine / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    "other, message", [("plane", "against=plane. Did you mean plain?"), ("mixed", "against=mixed.")]
+)
+def test_a_row_is_compared_with_others_of_its_recipe_alone(other, message, mine, capsys):
+    (mine / "mine.py").write_text(MINE.replace("Mixup(0.3))", f"Mixup(0.3), against=({other!r},))"))
+    assert main(["run", "./mine.py"]) == 2
+    error = capsys.readouterr().err
+    assert "`against` of the row mixed should name another row of the recipe. Received: " + message in error
+    assert not (mine / "runs").exists()
+
+
 def test_what_goes_wrong_inside_the_users_file_keeps_its_traceback(mine):
     (mine / "broken.py").write_text("import nowhere_to_be_found")
     with pytest.raises(ModuleNotFoundError, match="nowhere_to_be_found"):

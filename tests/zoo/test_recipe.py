@@ -23,6 +23,7 @@ def test_every_recipe_is_whole(name):
     assert recipe.name == name
     assert len(set(rows)) == len(rows)
     assert all(re.fullmatch(r"[a-z0-9][a-z0-9._-]*", row) for row in rows)  # they become folders
+    assert all(set(row.against) <= set(rows) - {row.name} for row in recipe.rows)
     assert f"keras-mixup run {name}" in recipes.story(name)
     assert set(settable(recipe)) <= {f.name for f in dataclasses.fields(recipe)}
     assert isinstance(runs.study(recipe), study.Study)

@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from keras_mixup.methods import Mixup
 from keras_mixup.zoo import datasets, figures, recipes, report
@@ -59,6 +60,43 @@ def test_differences_are_taken_over_the_seeds_both_rows_have():
     assert mixup["against_baseline"]["values"] == [-1.0, -0.5]
     assert mixup["against_baseline"]["mean"] == -0.75
     assert mixup["against_baseline"]["std"] == pytest.approx(np.std([-1.0, -0.5], ddof=1))
+
+
+def three(against=("mixup-1.0",)):
+    """The two rows and a third that is compared with the second, too; errors of seeds that all three have."""
+    third = Row("third", "third", Mixup(0.5), against=against)
+    recipe = dataclasses.replace(RECIPE, rows=(*RECIPE.rows, third))
+    errors = {"erm": [3.0, 4.0, 6.5, 5.0], "mixup-1.0": [2.0, 3.5, 6.0, 5.2], "third": [1.2, 2.9, 5.3, 4.6]}
+    return recipe, {name: runs([0, 1, 2, 3], values) for name, values in errors.items()}
+
+
+def test_a_row_is_compared_with_those_it_names_too():
+    erm, mixup, third = report.table(*three())["rows"]
+    assert "against" not in erm and "against" not in mixup
+    assert third["baseline"] == "erm" and third["against_baseline"]["values"] == pytest.approx([-1.8, -1.1, -1.2, -0.4])
+    (other,) = third["against"].values()
+    assert third["against"].keys() == {"mixup-1.0"} and other["values"] == pytest.approx([-0.8, -0.6, -0.7, -0.6])
+    # SciPy's p, of which all three comparisons of the table take the least times three.
+    p = scipy.stats.ttest_1samp([-0.8, -0.6, -0.7, -0.6], 0.0).pvalue
+    assert other["p"] == pytest.approx(p) and other["p_holm"] == pytest.approx(3 * p) and other["verdict"] == "shown"
+    assert third["against_baseline"]["p_holm"] == pytest.approx(2 * third["against_baseline"]["p"])
+
+
+def test_further_differences_are_said_below_the_table(capsys):
+    from rich.console import Console
+
+    table = report.table(*three())
+    said = "third, minus mixup, alpha 1.0: -0.68 [-0.83, -0.52] shown."
+    assert f"- {said}" in report.markdown(table).splitlines()
+    report.show(table, Console(width=120))
+    assert said in capsys.readouterr().out
+    assert report.further(report.table(*three(against=()))) == []
+
+
+def test_rows_that_did_not_run_are_no_reference():
+    recipe, found = three()
+    del found["mixup-1.0"]
+    assert "against" not in report.table(recipe, found)["rows"][-1]
 
 
 def test_without_the_first_row_there_are_no_differences():

@@ -67,12 +67,11 @@ def rows_of(recipe, found, scores, headline):
         scores: The names of the scores to give.
         headline: That of the score to compare by.
     """
-    baselines = report.baseline_of(recipe)
     for row in recipe.rows:
-        pairs, baseline = found.get(row.name, []), baselines[row.name]
+        pairs = found.get(row.name, [])
         if not pairs:
             continue
-        results, reference = ([result for result, _ in of] for of in (pairs, found.get(baseline, [])))
+        results = [result for result, _ in pairs]
         entry = {
             "name": row.name,
             "title": row.title,
@@ -83,8 +82,7 @@ def rows_of(recipe, found, scores, headline):
             "seeds": [result["seed"] for result in results],
             **{key: verdicts.statistics([result[key] for result in results]) for key in scores},
             **report.timed(results),
-            "baseline": None if baseline == row.name else baseline,
-            "against_baseline": None if baseline == row.name else verdicts.against(results, reference, headline),
+            **report.differences(recipe, found, row, headline),
         }
         yield entry, pairs
 
@@ -92,7 +90,8 @@ def rows_of(recipe, found, scores, headline):
 def compared(table, which):
     """How the differences of a table were judged, as its note, if it has some."""
     words = verdicts.in_words(table["rows"])
-    return [f"The difference to the {which} is taken seed by seed, {words}."] if words else []
+    said = [f"The difference to the {which} is taken seed by seed, {words}."] if words else []
+    return [*said, *report.further(table)]
 
 
 class Toy(Study):

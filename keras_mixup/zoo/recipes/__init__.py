@@ -58,4 +58,12 @@ def _found(name):
             f"`recipe` should be a `keras_mixup.zoo.recipe.Recipe`. Received: recipe={name}, whose {what} is a "
             f"{type(recipe).__name__}."
         )
+    rows = [row.name for row in recipe.rows]
+    for row in recipe.rows:
+        for other in row.against:
+            if other not in rows or other == row.name:
+                raise UserError(
+                    f"`against` of the row {row.name} should name another row of the recipe. Received: "
+                    f"against={other}.{own_names.nearest(other, rows)}"
+                )
     return own_names.module("recipe", where), recipe

@@ -33,7 +33,12 @@ RECIPE = Recipe(
         Row("smoothing", "label smoothing 0.1", settings={"label_smoothing": 0.1}),
         Row("mixup-0.2", "mixup, alpha 0.2", Mixup(alpha=0.2)),
         Row("mixup-1.0", "mixup, alpha 1.0", Mixup(alpha=1.0)),
-        Row("mixupe", "MixupE, alpha 1.0, eta 0.001", MixupE(alpha=1.0, eta=0.001, per="example")),
+        Row(
+            "mixupe",
+            "MixupE, alpha 1.0, eta 0.001",
+            MixupE(alpha=1.0, eta=0.001, per="example"),
+            against=("mixupe-0",),
+        ),
         Row("mixupe-0", "MixupE, alpha 1.0, eta 0", MixupE(alpha=1.0, eta=0.0, per="example")),
     ),
     train_size=6000,

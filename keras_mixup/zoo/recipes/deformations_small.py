@@ -38,7 +38,12 @@ RECIPE = Recipe(
         Row("mixup-1", "mixup, alpha 1.0", Mixup(alpha=1.0)),
         Row("mixup-2", "mixup, alpha 2.0", Mixup(alpha=2.0)),
         Row("manifold", "manifold mixup, alpha 2.0", ManifoldMixup(layers=("stage1", "stage2"), alpha=2.0)),
-        Row("mixupe", "MixupE, alpha 1.0, eta 0.001", MixupE(alpha=1.0, eta=0.001, per="example")),
+        Row(
+            "mixupe",
+            "MixupE, alpha 1.0, eta 0.001",
+            MixupE(alpha=1.0, eta=0.001, per="example"),
+            against=("mixupe-0",),
+        ),
         Row("mixupe-0", "MixupE, alpha 1.0, eta 0", MixupE(alpha=1.0, eta=0.0, per="example")),
     ),
     train_size=5000,

@@ -31,7 +31,12 @@ RECIPE = Recipe(
         Row("erm", "ERM"),
         Row("mixup-0.2", "mixup, alpha 0.2", Mixup(alpha=0.2)),
         Row("mixup-1.0", "mixup, alpha 1.0", Mixup(alpha=1.0)),
-        Row("mixupe", "MixupE, alpha 1.0, eta 0.001", MixupE(alpha=1.0, eta=0.001, per="example")),
+        Row(
+            "mixupe",
+            "MixupE, alpha 1.0, eta 0.001",
+            MixupE(alpha=1.0, eta=0.001, per="example"),
+            against=("mixupe-0",),
+        ),
         Row("mixupe-0", "MixupE, alpha 1.0, eta 0", MixupE(alpha=1.0, eta=0.0, per="example")),
         Row("cutmix", "CutMix, alpha 1.0", CutMix(alpha=1.0)),
     ),

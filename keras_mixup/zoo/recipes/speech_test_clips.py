@@ -36,7 +36,7 @@ RECIPE = Recipe(
         Row("erm", "ERM"),
         Row("mixup-0.1", "mixup, alpha 0.1", Mixup(alpha=0.1, per="batch")),
         Row("mixup-0.2", "mixup, alpha 0.2", Mixup(alpha=0.2, per="batch")),
-        Row("mixupe", "MixupE, alpha 0.2, eta 0.01", MixupE(alpha=0.2, eta=0.01)),
+        Row("mixupe", "MixupE, alpha 0.2, eta 0.01", MixupE(alpha=0.2, eta=0.01), against=("mixupe-0",)),
         Row("mixupe-0", "MixupE, alpha 0.2, eta 0", MixupE(alpha=0.2, eta=0.0)),
     ),
     epochs=10,
