@@ -140,9 +140,9 @@ def inside(box, lengths, axes, rank):
     for side, (length, (axis, factor)) in enumerate(zip(lengths, axes, strict=True)):
         along = [1] * rank
         along[axis] = -1
-        place = ops.reshape(ops.arange(length) // factor, along)
+        place = ops.reshape(ops.arange(length), along)
         # Not box[:, k, None, None]: TensorFlow's graph optimiser forgets new axes when it looks through a stack.
-        first, last = (ops.reshape(box[:, k], (-1,) + (1,) * (rank - 1)) for k in (side, side + len(axes)))
+        first, last = (ops.reshape(box[:, k] * factor, (-1,) + (1,) * (rank - 1)) for k in (side, side + len(axes)))
         between = (place >= first) & (place < last)
         within = between if within is None else within & between
     return within
