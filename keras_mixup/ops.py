@@ -129,6 +129,12 @@ def _keras():
         shape[0], shape[axis] = -1, indices.shape[1]
         return ops.take_along_axis(x, ops.reshape(indices, shape), axis=axis)
 
+    def inverse_real_fourier(real, imaginary, width):
+        # Keras has no such transform in two dimensions, and in one it goes forwards: the conjugate's, conjugate.
+        turned = [ops.swapaxes(part, -1, -2) for part in (real, -imaginary)]
+        real, imaginary = (ops.swapaxes(part, -1, -2) / turned[0].shape[-1] for part in ops.fft(turned))
+        return ops.irfft((real, -imaginary), fft_length=width)
+
     def checked(values, good, message):
         # A step that is compiled cannot raise, so what is not good ruins the loss: a row of zeros would not.
         return ops.where(ops.all(good, axis=-1, keepdims=True), values, float("nan"))
@@ -163,8 +169,10 @@ def _keras():
         expm1=ops.expm1,
         flip=lambda x: ops.flip(x, axis=0),
         floor=ops.floor,
-        inverse_fourier=lambda real, imaginary: ops.ifft2((real, imaginary))[0],
+        fused=lambda function, *sizes: function,
+        inverse_real_fourier=inverse_real_fourier,
         log=ops.log,
+        max=lambda x: ops.max(x, axis=-1),
         maximum=ops.maximum,
         minimum=ops.minimum,
         normal=random("normal"),
@@ -172,6 +180,7 @@ def _keras():
         ones=lambda shape: ops.ones(shape, dtype="float32"),
         raw_seed=raw_seed,
         repeat=lambda x, times, axis: ops.repeat(x, times, axis=axis),
+        repeated=lambda times, body, state: ops.fori_loop(0, times, lambda _, state: body(*state), state),
         required=lambda values, good, message: values,  # of what is not known before: all shapes are
         reshape=ops.reshape,
         searchsorted=lambda x, values, side: ops.cast(ops.searchsorted(x, values, side=side), "int32"),
@@ -183,7 +192,7 @@ def _keras():
         sqrt=ops.sqrt,
         stack=ops.stack,
         sum=lambda x: ops.sum(x, axis=-1),
-        take=lambda x, indices: ops.take(x, indices, axis=0),
+        take=lambda x, indices, axis=0: ops.take(x, indices, axis=axis),
         take_along=take_along,
         transpose=ops.transpose,
         uniform=random("uniform"),
@@ -207,6 +216,15 @@ def _tensorflow():
             return function
         large = math.prod(example) * x.dtype.size >= COMPILE_FROM_BYTES
         return compile_once(function) if large else function
+
+    def fused(function, *sizes):
+        """What makes regions, in one pass, too: they are as large as masks of the images."""
+        large = all(isinstance(size, int) for size in sizes) and 4 * math.prod(sizes) >= COMPILE_FROM_BYTES
+        return compile_once(function) if large else function
+
+    def repeated(times, body, state):
+        """A function applied to what it returns, so many times."""
+        return tf.while_loop(lambda i, *_: i < times, lambda i, *state: (i + 1, *body(*state)), (0, *state))[1:]
 
     def required(values, good, message):
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(good), [message])]):
@@ -255,8 +273,12 @@ def _tensorflow():
         expm1=tf.math.expm1,
         flip=lambda x: tf.reverse(x, axis=[0]),
         floor=tf.floor,
-        inverse_fourier=lambda real, imaginary: tf.math.real(tf.signal.ifft2d(tf.complex(real, imaginary))),
+        fused=fused,
+        inverse_real_fourier=lambda real, imaginary, width: tf.signal.irfft2d(
+            tf.complex(real, imaginary), [tf.shape(real)[-2], width]
+        ),
         log=tf.math.log,
+        max=lambda x: tf.reduce_max(x, axis=-1),
         maximum=tf.maximum,
         minimum=tf.minimum,
         normal=lambda shape, seed: tf.random.stateless_normal(shape, raw_seed(seed)),
@@ -264,6 +286,7 @@ def _tensorflow():
         ones=lambda shape: tf.ones(shape, dtype=tf.float32),
         raw_seed=raw_seed,
         repeat=lambda x, times, axis: tf.repeat(x, times, axis=axis),
+        repeated=repeated,
         required=required,
         reshape=tf.reshape,
         searchsorted=lambda x, values, side: tf.searchsorted(x, values, side=side),
@@ -275,7 +298,7 @@ def _tensorflow():
         sqrt=tf.sqrt,
         stack=tf.stack,
         sum=lambda x: tf.reduce_sum(x, axis=-1),
-        take=lambda x, indices: tf.gather(x, indices, axis=0),
+        take=lambda x, indices, axis=0: tf.gather(x, indices, axis=axis),
         take_along=lambda x, indices, axis: tf.gather(x, indices, axis=axis, batch_dims=1),
         transpose=tf.transpose,
         uniform=lambda shape, seed: tf.random.stateless_uniform(shape, raw_seed(seed)),
@@ -304,6 +327,14 @@ def _numpy():
 
     def generator(seed):
         return np.random.Generator(np.random.Philox(np.random.SeedSequence(_integer(seed) % 2**64)))
+
+    def inverse_real_fourier(real, imaginary, width):
+        return np.fft.irfft2(real + 1j * imaginary, (real.shape[-2], width)).astype(np.float32, copy=False)
+
+    def repeated(times, body, state):
+        for _ in range(times):
+            state = body(*state)
+        return state
 
     def required(values, good, message):
         if not np.all(good):
@@ -345,8 +376,10 @@ def _numpy():
         expm1=np.expm1,
         flip=lambda x: np.flip(x, axis=0),
         floor=np.floor,
-        inverse_fourier=lambda real, imaginary: np.fft.ifft2(real + 1j * imaginary).real,
+        fused=lambda function, *sizes: function,
+        inverse_real_fourier=inverse_real_fourier,
         log=np.log,
+        max=lambda x: np.max(x, axis=-1),
         maximum=np.maximum,
         minimum=np.minimum,
         normal=lambda shape, seed: generator(seed).standard_normal(shape, np.float32),
@@ -354,6 +387,7 @@ def _numpy():
         ones=lambda shape: np.ones(shape, np.float32),
         raw_seed=lambda seed: np.array([_integer(seed) % 2**31, 0], np.uint32),
         repeat=lambda x, times, axis: np.repeat(x, times, axis),
+        repeated=repeated,
         required=required,
         reshape=np.reshape,
         searchsorted=lambda x, values, side: np.searchsorted(x, values, side).astype(np.int32),
@@ -365,7 +399,7 @@ def _numpy():
         sqrt=np.sqrt,
         stack=np.stack,
         sum=lambda x: np.sum(x, axis=-1),
-        take=lambda x, indices: np.take(x, indices, axis=0),
+        take=lambda x, indices, axis=0: np.take(x, indices, axis=axis),
         take_along=take_along,
         transpose=np.transpose,
         uniform=lambda shape, seed: generator(seed).random(shape, np.float32),
