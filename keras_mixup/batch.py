@@ -7,8 +7,11 @@ Batch         what a method sees when it draws
 mix_batch     all of it: read, draw once, apply the draw to every tensor
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import keras
@@ -32,7 +35,9 @@ from keras_mixup.roles import (
     SAMPLE_WEIGHT,
     SERIES,
     TARGETS,
+    Leaf,
 )
+from keras_mixup.types import Axes, Config, Path, Seed, Shape, Size, Tensor, Tree
 
 
 class Batch(NamedTuple):
@@ -61,10 +66,10 @@ class Batch(NamedTuple):
     features: tuple = ()
     image_size: tuple | None = None
     axes: tuple = ()
-    others: "Batch | None" = None
+    others: Batch | None = None
 
     @property
-    def partners(self):
+    def partners(self) -> Batch:
         """The batch that partners are taken from."""
         return self if self.others is None else self.others
 
@@ -102,7 +107,7 @@ class Layout:
     box_format: str | None = None
     min_area: float = 0.1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_num_classes(self.num_classes)
         checks.truth("pairs", self.pairs)
         if self.pairs and self.num_classes is not None:
@@ -118,7 +123,7 @@ class Layout:
             checks.one_of("box_format", self.box_format, FORMATS)
         checks.number("min_area", self.min_area, least=0, most=1)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The arguments as plain data, for saving with Keras: dicts as lists of pairs, whose keys JSON would change."""
         config = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         for name in ("num_classes", "roles"):
@@ -127,7 +132,7 @@ class Layout:
         return config
 
     @classmethod
-    def options(cls, config):
+    def options(cls, config: Config) -> Config:
         """The arguments back from what `get_config` made of them, taken out of a door's config."""
         names = [field.name for field in dataclasses.fields(cls) if field.name in config]
         options = {name: config.pop(name) for name in names}
@@ -158,7 +163,7 @@ class Reading(NamedTuple):
     image_size: tuple | None
     grid: tuple | None
 
-    def seen(self):
+    def seen(self) -> Batch:
         """What a method sees of it."""
         parts = [part for part in self.parts if part is not None]
         targets = [part for part in parts if part.role in (TARGETS, PAIRS)]
@@ -174,7 +179,18 @@ class Reading(NamedTuple):
 
 
 @tables.by_library_of_batch
-def mix_batch(batch, method, seed, *, others=None, dtype="float32", training=True, inputs=True, layout=None, **options):
+def mix_batch(
+    batch: Tree,
+    method: Any,
+    seed: Seed,
+    *,
+    others: Tree = None,
+    dtype: str = "float32",
+    training: bool = True,
+    inputs: bool = True,
+    layout: Layout | None = None,
+    **options: Any,
+) -> Tree:
     """Mix a batch by one draw of a method and return it in the same structure.
 
     Args:
@@ -236,7 +252,9 @@ def mix_batch(batch, method, seed, *, others=None, dtype="float32", training=Tru
     return keras.tree.pack_sequence_as(batch, mixed)
 
 
-def read(batch, layout, method, *, dtype="float32", training=True, inputs=True):
+def read(
+    batch: Tree, layout: Layout, method: Any, *, dtype: str = "float32", training: bool = True, inputs: bool = True
+) -> Reading:
     """Decide what every tensor of a batch is and in what form it is mixed.
 
     Args:
@@ -277,7 +295,7 @@ def read(batch, layout, method, *, dtype="float32", training=True, inputs=True):
     return Reading(leaves, parts, size, grid)
 
 
-def _mix_part(part, draw, alone=False):
+def _mix_part(part: Part, draw: Draw | None, alone: bool = False) -> Tensor:
     """Apply a draw to one part, each form in its way; without a draw only the form changes.
 
     What is `alone`, having no counterpart where the partners come from, keeps its own number.
@@ -301,7 +319,7 @@ def _mix_part(part, draw, alone=False):
     return mixed
 
 
-def _pairs(part, draw):
+def _pairs(part: Part, draw: Draw | None) -> Tensor:
     """Targets with a last axis: the original's, the partner's, and the weight of the original."""
     x, ops = part.tensor, tables.of(part.tensor)
     if len(x.shape) == 2 and x.shape[1] == 1:
@@ -326,7 +344,7 @@ def _pairs(part, draw):
     return ops.stack([own, other, weight], axis=-1)
 
 
-def _check_rows(reading, draw):
+def _check_rows(reading: Reading, draw: Draw) -> None:
     """A method that changes the number of rows needs every leaf, and sample weights if it sets them."""
     passing = [
         leaf.name
@@ -348,7 +366,7 @@ def _check_rows(reading, draw):
 # --- What is cut, and along which axes ---
 
 
-def _cut_axes(leaf, layout):
+def _cut_axes(leaf: Leaf, layout: Layout) -> tuple[int, ...] | None:
     """The axes of features along which they can be cut; None where that is not sure."""
     if not roles.is_quantity(leaf.tensor):
         return None
@@ -364,7 +382,7 @@ def _cut_axes(leaf, layout):
     return image_axes(leaf.tensor, layout.data_format)
 
 
-def _looks_turned(x):
+def _looks_turned(x: Tensor) -> bool:
     """Whether images seem to have their channels where the data format of Keras does not say they are."""
     first, last = x.shape[1], x.shape[-1]
     if keras.config.image_data_format() == "channels_first":
@@ -372,7 +390,7 @@ def _looks_turned(x):
     return first in (1, 3, 4) and last is not None and last > 4
 
 
-def _check_cut(leaves, spaces, method):
+def _check_cut(leaves: list[Leaf], spaces: dict[Path, tuple[int, ...] | None], method: Any) -> None:
     """All features are images, or series, of one size: otherwise it is not sure what to cut."""
     name = type(method).__name__
     features = [leaf for leaf in leaves if leaf.role == FEATURES]
@@ -413,7 +431,7 @@ def _check_cut(leaves, spaces, method):
             )
 
 
-def _map_axes(leaf, size, axes):
+def _map_axes(leaf: Leaf, size: Shape, axes: tuple[int, ...]) -> tuple[int, ...] | None:
     """Where a leaf beside images has their height and width, or the length of the series; None if it has not.
 
     Masks may be whole multiples and parts of the images. Of a series' targets a table may be one of classes.
@@ -432,7 +450,7 @@ def _map_axes(leaf, size, axes):
     candidates = [axes, *(tuple(range(first, first + sides)) for first in (1, rank - sides - 1, rank - sides))]
     candidates = [candidate for candidate in candidates if candidate[0] > 0 and candidate[-1] < rank]
 
-    def fits(length, side, times):
+    def fits(length: int | None, side: int | None, times: bool) -> bool:
         if length is None or side is None or length == side:
             return True
         return times and length > 0 and (length % side == 0 or side % length == 0)
@@ -444,7 +462,7 @@ def _map_axes(leaf, size, axes):
     return None
 
 
-def _grid(leaves, spaces, size):
+def _grid(leaves: list[Leaf], spaces: dict[Path, tuple[int, ...] | None], size: Shape) -> Shape:
     """The places that a cut counts in: those of the coarsest among images and maps, so that it is exact in all."""
     grid = list(size)
     for leaf in leaves:
@@ -456,7 +474,7 @@ def _grid(leaves, spaces, size):
     return tuple(grid)
 
 
-def _lengths(x, axes):
+def _lengths(x: Tensor, axes: tuple[int, ...]) -> Shape:
     """How long a tensor is along some axes; None where it is not known."""
     return tuple(x.shape[axis] for axis in axes)
 
@@ -464,7 +482,9 @@ def _lengths(x, axes):
 # --- In what form ---
 
 
-def _classes(leaves, spaces, layout, by_position):
+def _classes(
+    leaves: list[Leaf], spaces: dict[Path, tuple[int, ...] | None], layout: Layout, by_position: bool
+) -> dict[Path, int]:
     """The number of classes of each target that `num_classes` speaks of, by path."""
     given = layout.num_classes
     if given is None:
@@ -492,7 +512,16 @@ def _classes(leaves, spaces, layout, by_position):
     return dict.fromkeys([leaf.path for leaf in speaks_of], given)
 
 
-def _part(leaf, axes, classes, layout, method, dtype, size, grid):
+def _part(
+    leaf: Leaf,
+    axes: tuple[int, ...] | None,
+    classes: int | None,
+    layout: Layout,
+    method: Any,
+    dtype: str,
+    size: Shape | None,
+    grid: Shape | None,
+) -> Part:
     """The part that a leaf is, by the table; None if it is left alone."""
     kind_of_method = forms.BOTH if method.cuts and method.averages else forms.CUTS if method.cuts else forms.AVERAGES
     role = PAIRS if leaf.role in (TARGETS, MASKS) and layout.pairs else leaf.role
@@ -520,7 +549,7 @@ def _part(leaf, axes, classes, layout, method, dtype, size, grid):
     return Part(leaf.path, leaf.name, leaf.key, role, rule.form, tensor, out, axes or None)
 
 
-def _of_the_images_size(tensor, leaf, axes, size):
+def _of_the_images_size(tensor: Tensor, leaf: Leaf, axes: tuple[int, ...], size: Shape) -> Tensor:
     """The tensor; where its size is not known before the batch is there, only if it is that of the images."""
     ops = tables.of(leaf.tensor)
     if all(isinstance(n, int) for n in (*size, *_lengths(leaf.tensor, axes))):
@@ -530,12 +559,12 @@ def _of_the_images_size(tensor, leaf, axes, size):
     return ops.required(tensor, good, f"`{leaf.name}` should be as high and wide as the images. Resize it.")
 
 
-def _times(length, places):
+def _times(length: Size, places: Size) -> int:
     """How many numbers along an axis one place of the cut is long; one where that is not known."""
     return length // places if isinstance(length, int) and isinstance(places, int) and places else 1
 
 
-def _may_be_a_map(leaf, size):
+def _may_be_a_map(leaf: Leaf, size: Shape) -> bool:
     """Whether a leaf beside what is cut, and not of its size, is one that should be: told so, or of a rank like it."""
     if leaf.role == MASKS:
         return True
@@ -545,7 +574,7 @@ def _may_be_a_map(leaf, size):
     return _rank(leaf) > 2 or (len(size) == 1 and _rank(leaf) == 2 and leaf.tensor.shape[1] == size[0])
 
 
-def _shape(leaf, classes, axes=None):
+def _shape(leaf: Leaf, classes: int | None, axes: Any = None) -> str:
     """The kind of a leaf's shape, as the table has them."""
     rank, last = _rank(leaf), leaf.tensor.shape[-1] if _rank(leaf) else None
     if rank == 1:
@@ -560,7 +589,7 @@ def _shape(leaf, classes, axes=None):
     return "block"
 
 
-def _encoded(leaf, role, form, classes, dtype):
+def _encoded(leaf: Leaf, role: str, form: str, classes: int | None, dtype: str) -> tuple[Tensor, str]:
     """The tensor as it is mixed, and the dtype it leaves in."""
     own = roles.dtype_of(leaf.tensor)
     is_float = roles.is_float(leaf.tensor)
@@ -584,7 +613,7 @@ def _encoded(leaf, role, form, classes, dtype):
     return leaf.tensor, "float32"
 
 
-def one_hot_rows(ids, classes, name="y"):
+def one_hot_rows(ids: Tensor, classes: int, name: str = "y") -> Tensor:
     """Class ids of any dtype as float32 one-hot rows; what is no class is an error, or NaN where a step is compiled.
 
     Args:
@@ -619,14 +648,14 @@ def one_hot_rows(ids, classes, name="y"):
     return ops.checked(ops.one_hot(ids, classes), good[..., None], message)
 
 
-def _not_rows(name):
+def _not_rows(name: str) -> str:
     return (
         f"Integer rows of `num_classes` places should hold zeros and ones: `{name}`. If they are ids of several "
         "positions, write `roles={...: 'masks'}`; if quantities, cast them to float32."
     )
 
 
-def _check_targets(leaves, layout):
+def _check_targets(leaves: list[Leaf], layout: Layout) -> None:
     """`num_classes` and `pairs` speak of targets, so there should be some."""
     if not any(leaf.role in (TARGETS, MASKS) for leaf in leaves):
         what = "pairs=True" if layout.pairs else f"num_classes={layout.num_classes!r}"
@@ -638,7 +667,7 @@ def _check_targets(leaves, layout):
         )
 
 
-def _groups(parts):
+def _groups(parts: list[Part | None]) -> Iterable[list[int]]:
     """The places of bounding boxes and what belongs to them, by the dict they are in."""
     groups = {}
     for k, part in enumerate(parts):
@@ -647,7 +676,7 @@ def _groups(parts):
     return groups.values()
 
 
-def _rank(leaf):
+def _rank(leaf: Leaf) -> int:
     try:
         return len(leaf.tensor.shape)
     except ValueError:
@@ -656,7 +685,7 @@ def _rank(leaf):
         ) from None
 
 
-def _batched(leaf):
+def _batched(leaf: Leaf) -> Leaf:
     """The leaf with a tensor of its library, once it is sure that it has a batch axis."""
     if leaf.role in (PASS, INPUTS) or not roles.is_numeric(leaf.tensor):
         return leaf
@@ -677,7 +706,7 @@ def _batched(leaf):
     return leaf
 
 
-def _batch_size(parts):
+def _batch_size(parts: list[Part]) -> Size:
     """The number of examples: a Python int where any part knows it, else read off the features."""
     sizes = {part.name: part.tensor.shape[0] for part in parts if part.tensor.shape[0] is not None}
     if len(set(sizes.values())) > 1:
@@ -691,10 +720,10 @@ def _batch_size(parts):
 # --- The arguments of a layout ---
 
 
-def _check_num_classes(num_classes):
+def _check_num_classes(num_classes: Any) -> None:
     """Raise a `ValueError` unless `num_classes` is None, a positive integer, or a dict of them."""
 
-    def positive(value):
+    def positive(value: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
     if isinstance(num_classes, dict):
@@ -708,7 +737,7 @@ def _check_num_classes(num_classes):
         )
 
 
-def _axes(axes):
+def _axes(axes: Axes | None) -> tuple[int, ...] | None:
     """The axes to cut along as a tuple of integers in order, None as None."""
     if axes is None:
         return None

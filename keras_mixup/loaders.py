@@ -4,6 +4,8 @@ Each batch is mixed by a seed of its own, which follows from the user's seed and
 and from nothing else: not from the process that mixes it, nor from what was mixed before.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any

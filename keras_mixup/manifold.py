@@ -1,5 +1,7 @@
 """Manifold mixup: mix at a hidden layer chosen at random instead of at the input."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any
 
@@ -42,7 +44,7 @@ class ManifoldMixup(Method):
 
     needs_network = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         names = isinstance(self.layers, tuple) and all(isinstance(name, str) for name in self.layers)
         if not names or not self.layers or len(set(self.layers)) < len(self.layers):
@@ -51,11 +53,11 @@ class ManifoldMixup(Method):
             )
 
     @property
-    def places(self):
+    def places(self) -> tuple[str | None, ...]:
         """Where to mix: names of layers, and None for the input."""
         return self.layers + ((None,) if self.include_input else ())
 
-    def check_model(self, at, pairs):
+    def check_model(self, at: str | None, pairs: bool) -> None:
         """It names its layers itself."""
         if at is not None:
             raise ValueError(f"`ManifoldMixup` names its layers itself. Received also: at={at!r}.")

@@ -1,5 +1,7 @@
 """SaliencyMix: CutMix whose box lies where the partner's image has something to show."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +11,7 @@ from keras_mixup import regions, weights
 from keras_mixup.batch import Batch
 from keras_mixup.methods import Method
 from keras_mixup.mixing import Draw, image_axes
+from keras_mixup.types import Tensor
 
 # How far the surround of a pixel reaches, in pixels, at each scale.
 REACHES = (12, 24, 28, 48, 56, 112)
@@ -55,7 +58,7 @@ class SaliencyMix(Method):
     cuts = True
     averages = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.saliency is not None and not callable(self.saliency):
             raise ValueError(
@@ -75,7 +78,7 @@ class SaliencyMix(Method):
         share = self.for_all(regions.share_outside(box, size), batch)
         return Draw(ops.ones((batch.size,)), partner, target_weight=share, box=box)
 
-    def peaks(self, batch):
+    def peaks(self, batch: Batch) -> Tensor:
         """Row and column of the most salient place of each image, an int32 tensor `(batch, 2)`."""
         places = [k for k in range(len(batch.features)) if not batch.axes or batch.axes[k]]
         if not places:
@@ -96,7 +99,7 @@ class SaliencyMix(Method):
         )
 
 
-def centre_surround(images, axes=None):
+def centre_surround(images: Tensor, axes: tuple[int, ...] | None = None) -> Tensor:
     """How much each pixel differs from what surrounds it, at several scales.
 
         saliency_p = sum_r |I_p - mean of I_q over the q != p within r of p along each axis|,    r = 12, 24, ..., 112

@@ -1,5 +1,7 @@
 """SmoothMix: two images blended along a soft hole."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any
 
@@ -45,7 +47,7 @@ class SmoothMix(Method):
 
     cuts = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         regions.check_minmax("sigma", self.sigma)
         if self.sigma[0] == 0:
