@@ -9,16 +9,16 @@ model. So `epsilon` is 4 of 255 whatever the model's inputs are divided by, and 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
-import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-from keras_mixup.checks import is_number
+from keras_mixup import checks
 from keras_mixup.gradients import gradient
 from keras_mixup.types import Array, Tensor
 
@@ -193,7 +193,7 @@ def pgd(
     if step_size is not None and (not _is_finite(step_size) or step_size <= 0):
         raise ValueError(f"`step_size` should be a finite number > 0, or None. Received: step_size={step_size!r}.")
     if seed is not None:
-        _check_integer("seed", seed, least=0)
+        checks.integer("seed", seed, least=0)
     options, generator = _Options(pixels, preprocess, targeted, from_logits, batch_size), np.random.default_rng(seed)
     return _attack(model, x, y, epsilon, options, steps, step_size, reach=2.5, generator=generator)
 
@@ -201,8 +201,8 @@ def pgd(
 class _Options(NamedTuple):
     """What all attacks take alike: see `fgsm`."""
 
-    pixels: tuple
-    preprocess: Callable | None
+    pixels: tuple[float, float]
+    preprocess: Callable[[Tensor], Tensor] | None
     targeted: bool
     from_logits: bool
     batch_size: int
@@ -239,8 +239,8 @@ def _attack(
         raise ValueError(f"`preprocess` should be a function, or None. Received: preprocess={preprocess!r}.")
     if not _is_finite(epsilon) or epsilon < 0:
         raise ValueError(f"`epsilon` should be a finite number >= 0. Received: epsilon={epsilon!r}.")
-    _check_integer("steps", steps)
-    _check_integer("batch_size", batch_size)
+    checks.integer("steps", steps)
+    checks.integer("batch_size", batch_size)
     x, pixels = _as_pixels(x, options.pixels)
     if not len(x):
         return x.copy()
@@ -339,12 +339,10 @@ def _identity(x: Tensor) -> Tensor:
 
 def _as_pixels(x: Tensor, pixels: tuple[float, float]) -> tuple[Array, tuple[float, float]]:
     """The array and its range, once it is sure that it is one of pixels in that range."""
-    try:
+    low = high = math.nan
+    with contextlib.suppress(TypeError, ValueError):
         low, high = pixels
-        sound = _is_finite(low) and _is_finite(high) and low < high
-    except (TypeError, ValueError):
-        sound = False
-    if not sound:
+    if not (_is_finite(low) and _is_finite(high) and low < high):
         raise ValueError(
             "`pixels` should be two finite numbers, the least and the greatest value of a pixel. "
             f"Received: pixels={pixels!r}."
@@ -395,11 +393,5 @@ def _as_tensor(array: Any) -> Tensor:
     return keras.ops.convert_to_tensor(np.asarray(array, "float32"))
 
 
-def _check_integer(name: str, value: Any, least: int = 1) -> None:
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-        kind = "a positive integer" if least else "an integer >= 0"
-        raise ValueError(f"`{name}` should be {kind}. Received: {name}={value!r}.")
-
-
 def _is_finite(value: Any) -> bool:
-    return is_number(value) and math.isfinite(value)
+    return checks.is_number(value) and math.isfinite(value)

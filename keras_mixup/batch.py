@@ -37,7 +37,7 @@ from keras_mixup.roles import (
     TARGETS,
     Leaf,
 )
-from keras_mixup.types import Axes, Config, Path, Seed, Shape, Size, Tensor, Tree
+from keras_mixup.types import Axes, Config, DataFormat, NumClasses, Path, Roles, Seed, Shape, Size, Tensor, Tree
 
 
 class Batch(NamedTuple):
@@ -61,11 +61,11 @@ class Batch(NamedTuple):
     (8,)
     """
 
-    size: Any
-    targets: Any = None
-    features: tuple = ()
-    image_size: tuple | None = None
-    axes: tuple = ()
+    size: Size
+    targets: Tensor = None
+    features: tuple[Tensor, ...] = ()
+    image_size: Shape | None = None
+    axes: tuple[tuple[int, ...] | None, ...] = ()
     others: Batch | None = None
 
     @property
@@ -99,11 +99,11 @@ class Layout:
         ValueError: If an argument is out of range.
     """
 
-    num_classes: int | dict | None = None
+    num_classes: NumClasses | None = None
     pairs: bool = False
-    roles: dict | None = None
-    data_format: str | None = None
-    axes: int | tuple | None = None
+    roles: Roles | None = None
+    data_format: DataFormat | None = None
+    axes: Axes | None = None
     box_format: str | None = None
     min_area: float = 0.1
 
@@ -145,23 +145,25 @@ class Layout:
 class Part(NamedTuple):
     """A tensor that takes part in the mix, and all that was decided about it."""
 
-    path: tuple
+    path: Path
     name: str
     key: str
     role: str
     form: str
     tensor: Any
     dtype: str  # it leaves in
-    axes: tuple | None = None  # that a cut follows, and how many places one place of the cut is long on each
+    axes: tuple[tuple[int, int], ...] | None = (
+        None  # that a cut follows, and how many places one place of the cut is long on each
+    )
 
 
 class Reading(NamedTuple):
     """A batch as it was read: its leaves, the parts among them (None for what is left alone), and sizes."""
 
-    leaves: list
-    parts: list
-    image_size: tuple | None
-    grid: tuple | None
+    leaves: list[Leaf]
+    parts: list[Part | None]
+    image_size: Shape | None
+    grid: Shape | None
 
     def seen(self) -> Batch:
         """What a method sees of it."""
@@ -174,7 +176,7 @@ class Reading(NamedTuple):
             targets[0].tensor if len(targets) == 1 else None,
             tuple(part.tensor for part in features),
             self.grid,
-            tuple(part.axes and tuple(axis for axis, _ in part.axes) for part in features),
+            tuple(tuple(axis for axis, _ in part.axes) if part.axes else None for part in features),
         )
 
 
@@ -224,16 +226,18 @@ def mix_batch(
     ((4, 8, 8, 3), (4, 3))
     """
     layout = Layout(**options) if layout is None else layout
-    form = {"dtype": dtype, "training": training, "inputs": inputs}
+    form: dict[str, Any] = {"dtype": dtype, "training": training, "inputs": inputs}
     reading = read(batch, layout, method, **form)
-    parts, alone, draw = reading.parts, set(), None
+    of_others, both, draw = None, reading.parts, None
+    alone: set[Path] = set()
     if others is not None:
         others = as_batch(others, batch)
         of_others = read(others, layout_for(others, layout), method, **form)
         both, alone = beside(reading, of_others, method)
+    parts = reading.parts
     if training and method.mixes:
         seen = reading.seen()
-        if others is None:
+        if of_others is None:
             draw = method.draw(seen, seed)
         else:
             parts, draw = both, method.draw(seen._replace(others=of_others.seen()), seed)
@@ -275,7 +279,7 @@ def read(
     by_position = isinstance(batch, tuple | list)
     if training and (layout.pairs or layout.num_classes is not None):
         _check_targets(leaves, layout)
-    axes = {leaf.path: _cut_axes(leaf, layout) for leaf in leaves if leaf.role == FEATURES}
+    axes: dict[Path, Any] = {leaf.path: _cut_axes(leaf, layout) for leaf in leaves if leaf.role == FEATURES}
     if method.cuts:
         _check_cut(leaves, axes, method)
     images = [leaf for leaf in leaves if axes.get(leaf.path)]
@@ -372,7 +376,8 @@ def _cut_axes(leaf: Leaf, layout: Layout) -> tuple[int, ...] | None:
         return None
     rank = _rank(leaf)
     if layout.axes is not None:
-        return layout.axes if max(layout.axes) < rank else None
+        axes: Any = layout.axes
+        return axes if max(axes) < rank else None
     if leaf.key in SERIES:
         return (1,) if rank in (2, 3) else None
     if rank == 3:
@@ -390,7 +395,7 @@ def _looks_turned(x: Tensor) -> bool:
     return first in (1, 3, 4) and last is not None and last > 4
 
 
-def _check_cut(leaves: list[Leaf], spaces: dict[Path, tuple[int, ...] | None], method: Any) -> None:
+def _check_cut(leaves: list[Leaf], spaces: dict[Path, Any], method: Any) -> None:
     """All features are images, or series, of one size: otherwise it is not sure what to cut."""
     name = type(method).__name__
     features = [leaf for leaf in leaves if leaf.role == FEATURES]
@@ -462,7 +467,7 @@ def _map_axes(leaf: Leaf, size: Shape, axes: tuple[int, ...]) -> tuple[int, ...]
     return None
 
 
-def _grid(leaves: list[Leaf], spaces: dict[Path, tuple[int, ...] | None], size: Shape) -> Shape:
+def _grid(leaves: list[Leaf], spaces: dict[Path, Any], size: Shape) -> Shape:
     """The places that a cut counts in: those of the coarsest among images and maps, so that it is exact in all."""
     grid = list(size)
     for leaf in leaves:
@@ -482,9 +487,7 @@ def _lengths(x: Tensor, axes: tuple[int, ...]) -> Shape:
 # --- In what form ---
 
 
-def _classes(
-    leaves: list[Leaf], spaces: dict[Path, tuple[int, ...] | None], layout: Layout, by_position: bool
-) -> dict[Path, int]:
+def _classes(leaves: list[Leaf], spaces: dict[Path, Any], layout: Layout, by_position: bool) -> dict[Path, int]:
     """The number of classes of each target that `num_classes` speaks of, by path."""
     given = layout.num_classes
     if given is None:
@@ -514,13 +517,13 @@ def _classes(
 
 def _part(
     leaf: Leaf,
-    axes: tuple[int, ...] | None,
+    axes: Any,
     classes: int | None,
     layout: Layout,
     method: Any,
     dtype: str,
-    size: Shape | None,
-    grid: Shape | None,
+    size: Any,
+    grid: Any,
 ) -> Part:
     """The part that a leaf is, by the table; None if it is left alone."""
     kind_of_method = forms.BOTH if method.cuts and method.averages else forms.CUTS if method.cuts else forms.AVERAGES
@@ -532,7 +535,7 @@ def _part(
     rule = forms.rule_for(role, kind, shape, classes is not None, kind_of_method)
     if rule.form is None:
         raise ValueError(
-            rule.refusal.format(
+            str(rule.refusal).format(
                 role=forms.NOUNS[leaf.role],
                 name=leaf.name,
                 received=roles.words(leaf.tensor),
@@ -594,7 +597,7 @@ def _encoded(leaf: Leaf, role: str, form: str, classes: int | None, dtype: str) 
     own = roles.dtype_of(leaf.tensor)
     is_float = roles.is_float(leaf.tensor)
     ops = tables.of(leaf.tensor)
-    if form == ONE_HOT:
+    if form == ONE_HOT and classes is not None:
         ids = leaf.tensor
         if len(ids.shape) > 1 and ids.shape[-1] == 1:
             ids = ops.reshape(ids, ops.shape(ids)[:-1])
@@ -669,7 +672,7 @@ def _check_targets(leaves: list[Leaf], layout: Layout) -> None:
 
 def _groups(parts: list[Part | None]) -> Iterable[list[int]]:
     """The places of bounding boxes and what belongs to them, by the dict they are in."""
-    groups = {}
+    groups: dict[Path, list[int]] = {}
     for k, part in enumerate(parts):
         if part is not None and part.role == BOXES:
             groups.setdefault(part.path[:-1], []).append(k)

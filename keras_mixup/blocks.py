@@ -48,14 +48,14 @@ def mix(x: Array, weight: Array, original: Array, partner: Array, precision: str
     Returns:
         An array of shape `(rows, ...)`.
     """
-    precision, numbers = np.dtype(precision), math.prod(x.shape[1:])
+    kind, numbers = np.dtype(precision), math.prod(x.shape[1:])
     mixed = np.empty((len(original), *x.shape[1:]), dtype_of(dtype))
     flat = mixed.reshape(len(original), numbers)
-    weight = np.asarray(weight, precision)
+    weight = np.asarray(weight, kind)
     other_weight = 1 - weight
 
     def write(rows: slice) -> None:
-        scratch = np.empty((2, min(NUMBERS, numbers) * (rows.stop - rows.start)), precision)
+        scratch = np.empty((2, min(NUMBERS, numbers) * (rows.stop - rows.start)), kind)
         if rows.stop - rows.start == 1:
             one, two = (x[which[rows.start]].reshape(1, -1) for which in (original, partner))
         else:
@@ -64,9 +64,9 @@ def mix(x: Array, weight: Array, original: Array, partner: Array, precision: str
             places = slice(start, start + NUMBERS)
             out = flat[rows, places]
             first, second = (part[: out.size].reshape(out.shape) for part in scratch)
-            first = out if out.dtype == precision else first
+            first = out if out.dtype == kind else first
             for side, share, product in ((one, weight, first), (two, other_weight, second)):
-                np.multiply(side[:, places], share[rows, None], out=product, dtype=precision, casting="unsafe")
+                np.multiply(side[:, places], share[rows, None], out=product, dtype=kind, casting="unsafe")
             if first is out:
                 np.add(first, second, out=out)
             else:
@@ -117,7 +117,7 @@ def paste(
         inside = [slice(None)] * (x.ndim - 1)
         for side, (axis, times) in enumerate(axes):
             inside[axis - 1] = slice(place[side] * times, place[side + sides] * times)
-        mixed[(row, *inside)] = x[(other, *inside)]
+        mixed[row][tuple(inside)] = x[other][tuple(inside)]
     return mixed
 
 

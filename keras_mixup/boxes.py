@@ -35,7 +35,7 @@ Edges: TypeAlias = tuple[Tensor, ...]  # top, left, bottom, right
 CLOSE = 1e-3  # of a pixel: coordinates that are shares of an image's sides are not exact
 
 
-def mix_boxes(parts: list[Any], draw: Any, layout: Any, image_size: Shape | None, grid: Shape | None) -> list[Tensor]:
+def mix_boxes(parts: list[Any], draw: Any, layout: Any, image_size: Any, grid: Any) -> list[Tensor]:
     """Mix the boxes of a batch, with all that belongs to them.
 
     Args:
@@ -192,7 +192,7 @@ def _from_edges(ops: Ops, edges: Edges, form: str, image_size: Shape) -> Tensor:
     """The way back from `to_edges`."""
     kind = form.removeprefix("rel_")
     if form != kind:
-        edges = [edge / side for edge, side in zip(edges, _sides(ops, image_size) * 2, strict=True)]
+        edges = tuple(edge / side for edge, side in zip(edges, _sides(ops, image_size) * 2, strict=True))
     top, left, bottom, right = edges
     if kind == "yxyx":
         numbers = top, left, bottom, right
@@ -244,7 +244,7 @@ def _left(
     """
     edges = _where(ops, uncut, edges, _clip(ops, edges, _frame(ops, image_size)))
     covered = _clip(ops, edges, hole)
-    rest = list(edges)
+    rest: Any = list(edges)
     for first, last in ((0, 2), (1, 3)):
         start, stop = 1 - first, 3 - first  # the edges across
         across = (covered[start] <= edges[start] + CLOSE) & (covered[stop] >= edges[stop] - CLOSE)

@@ -456,7 +456,7 @@ class Reliability(NamedTuple):
 
     confidence: np.ndarray
     accuracy: np.ndarray
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]  # a tuple has a function of that name
 
 
 def reliability(logits: Tensor, labels: Tensor, bins: int = 15) -> Reliability:

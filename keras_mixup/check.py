@@ -379,7 +379,7 @@ def _judge_follower(leaf: Pair, x: Pair, found: Found) -> Findings:
         problems.append(f"{name} is not cut along the region of {other} in {_rows(len(misplaced), size)}.")
     healthy[spatial] = False
 
-    lost = np.zeros(size, bool)
+    lost, mass = np.zeros(size, bool), np.zeros(size)
     sums = leaf.before.sum(1, dtype="float64")
     total = sums[0]
     if (
@@ -456,7 +456,7 @@ def _is_united(mask: Pair, i: int, found: Found) -> bool:
 
 def _judge_boxes(others: list[Other], x: Pair, found: Found, box_format: str | None) -> Findings:
     """Problems and notes on bounding boxes, and what belongs to them."""
-    groups = {}
+    groups: dict[Path, list[tuple[Leaf, Array, Array]]] = {}
     for leaf, new in others:
         if leaf.role == BOXES:
             groups.setdefault(leaf.path[:-1], []).append(
@@ -471,9 +471,13 @@ def _judge_boxes(others: list[Other], x: Pair, found: Found, box_format: str | N
             notes.append(f"{name} hold no bounding boxes that could be read, and are not checked.")
             continue
         at = coordinates[0]
-        rows = [_boxes_of([part[when] for part in parts], at) for when in (1, 2)]
+        before, after = (_boxes_of([part[when] for part in parts], at) for when in (1, 2))
         can_cut = box_format is not None and len(x.shape) >= 2
-        wrong = [i for i in range(size) if not _has_its_boxes(i, *rows, at, found, box_format if can_cut else None, x)]
+        wrong = [
+            i
+            for i in range(size)
+            if not _has_its_boxes(i, before, after, at, found, box_format if can_cut else None, x)
+        ]
         if wrong:
             problems.append(
                 f"{name} do not hold the boxes of the images that the row shows in {_rows(len(wrong), size)}: its own, "

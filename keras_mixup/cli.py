@@ -381,6 +381,7 @@ def _train(
         print(f"Written: {out}/{', '.join(files)}")
     elif devices.chief:
         print("No run is finished yet.")
+    return None
 
 
 def _evaluate(args: argparse.Namespace) -> None:

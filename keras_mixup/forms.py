@@ -118,10 +118,10 @@ class Rule(NamedTuple):
     """One row of the table: for which cells it speaks, and the form or why there is none."""
 
     role: str
-    kinds: tuple = KINDS
-    shapes: tuple = SHAPES
-    classes: tuple = EITHER
-    methods: tuple = METHODS
+    kinds: tuple[str, ...] = KINDS
+    shapes: tuple[str, ...] = SHAPES
+    classes: tuple[bool, ...] = EITHER
+    methods: tuple[str, ...] = METHODS
     form: str | None = None
     refusal: str | None = None
 
@@ -242,7 +242,7 @@ def as_markdown() -> str:
         form = (
             f"**{rule.form}**"
             if rule.form
-            else f"refused: {rule.refusal.split('. ')[0].replace('{role}', NOUNS.get(rule.role, rule.role))}"
+            else f"refused: {str(rule.refusal).split('. ')[0].replace('{role}', NOUNS.get(rule.role, rule.role))}"
         )
         form = form.replace("{name}", "name").replace("{size}", "theirs").replace("{classes}", "n")
         cells = (

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import numbers
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias
 
 import keras
 
+from keras_mixup import checks, weights
 from keras_mixup import ops as tables
-from keras_mixup import weights
 from keras_mixup.random_states import RandomStates
 from keras_mixup.types import Config, Distribution, Number, Seed, Shape, Size, Tensor
 
@@ -107,21 +107,17 @@ class MixupGAN(RandomStates, keras.Model):
         _check_choice("generator_sees", generator_sees, GENERATOR_SEES)
         _check_choice("pairs", pairs, PAIRS)
         _check_choice("baseline", baseline, BASELINES)
-        mixes = weights.is_distribution(alpha) or alpha > 0
-        if pairs == "pools" and (weights.is_distribution(alpha) or alpha > 1):
+        strength: Any = math.inf if weights.is_distribution(alpha) else alpha
+        mixes = strength > 0
+        if pairs == "pools" and strength > 1:
             raise ValueError(
                 "`alpha` should be a number between 0 and 1 with pairs='pools', which draws weights from "
                 f"Uniform(0, alpha). Received: alpha={alpha!r}."
             )
         if baseline is not None and mixes:
             raise ValueError(f"`baseline` needs alpha=0. Received: baseline={baseline!r}, alpha={alpha!r}.")
-        steps = discriminator_steps
-        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-            raise ValueError(
-                f"`discriminator_steps` should be a positive integer. Received: discriminator_steps={steps!r}."
-            )
-        if not isinstance(penalty, numbers.Real) or isinstance(penalty, bool) or not 0 <= penalty < float("inf"):
-            raise ValueError(f"`penalty` should be a finite number >= 0. Received: penalty={penalty!r}.")
+        checks.integer("discriminator_steps", discriminator_steps)
+        checks.number("penalty", penalty, least=0)
         self.generator = generator
         self.discriminator = discriminator
         self.alpha = alpha
@@ -137,8 +133,8 @@ class MixupGAN(RandomStates, keras.Model):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.discriminator_loss_tracker = keras.metrics.Mean(name="discriminator_loss")
         self.generator_loss_tracker = keras.metrics.Mean(name="generator_loss")
-        self.generator_optimizer = None
-        self.discriminator_optimizer = None
+        self.generator_optimizer: Any = None
+        self.discriminator_optimizer: Any = None
         self.built = True
 
     def compile(
@@ -201,6 +197,7 @@ class MixupGAN(RandomStates, keras.Model):
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
         parts = self._parts(self._real(data))
+        discriminator_loss = 0.0
         for real in parts:
             discriminator_loss = self._discriminator_step(real)
         generator_loss = self._generator_step(parts[-1])

@@ -12,7 +12,7 @@ import keras
 from keras_mixup.batch import Batch
 from keras_mixup.methods import Method
 from keras_mixup.mixing import Draw, mix, unite
-from keras_mixup.types import Seed, Tensor, Tree
+from keras_mixup.types import Seed, Size, Tensor, Tree
 
 
 class HiddenDraws:
@@ -33,9 +33,9 @@ class HiddenDraws:
 
     def forget(self) -> None:
         """Mix nothing until the next draw."""
-        self.at = {}
-        self.size = None
-        self.visited = set()
+        self.at: dict[str | None, Draw] = {}
+        self.size: Size = None
+        self.visited: set[str | None] = set()
 
     @property
     def mixes(self) -> bool:

@@ -92,7 +92,7 @@ class MixLayer(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self._adjustables = [adjustable.variable for adjustable in adjustables(method)]
         self._stream = Stream(self.seed_generator, seed)
-        self._tensorflow_generator = None
+        self._tensorflow_generator: Any = None
         self._has_warned = False
         self.built = True
 

@@ -9,7 +9,6 @@ not linear in the target be interpolated. They are float32 as a whole, which hol
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,7 +82,7 @@ class PairLoss(keras.losses.Loss):
     """
 
     def __init__(self, loss: Any, one_hot: bool = False, dense: bool = False, name: str = "pair_loss") -> None:
-        self.loss = keras.losses.get(loss)
+        self.loss: Any = keras.losses.get(loss)
         if not callable(self.loss):
             raise ValueError(
                 "`loss` should be a Keras loss, the name of one, or a function `(y_true, y_pred)`. "
@@ -92,7 +91,7 @@ class PairLoss(keras.losses.Loss):
         if getattr(self.loss, "ignore_class", None) is not None:
             raise ValueError(
                 "`loss` should not ignore a class: a mixed target may have half of it. Give such examples a "
-                f"`sample_weight` of 0 before mixing. Received: ignore_class={self.loss.ignore_class!r}."
+                f"`sample_weight` of 0 before mixing. Received: ignore_class={getattr(self.loss, 'ignore_class', None)!r}."
             )
         checks.truth("one_hot", one_hot)
         checks.truth("dense", dense)
@@ -115,7 +114,7 @@ class PairLoss(keras.losses.Loss):
             weight = weight[..., 0]
         return weight * of_original + (1.0 - weight) * of_partner
 
-    def _are_pairs(self, shape: Shape, predicted: Shape) -> bool:
+    def _are_pairs(self, shape: Sequence[Any], predicted: Sequence[Any]) -> bool:
         """Whether targets of a shape are pairs, and not what they are in validation data."""
         rank, of_three = len(predicted), len(shape) > 0 and shape[-1] in (3, None)
         if self.dense:
@@ -287,7 +286,7 @@ def class_sample_weight(
             f"Received: y of shape {shape} with pairs={pairs!r}."
         )
     rows = not (ids or pairs)
-    weights = ops.convert(_class_weights(class_weight, shape[1] if rows else None))
+    weights = ops.convert(_class_weights(class_weight, shape[1] if rows else None))  # pyright: ignore
     if rows:
         return ops.sum(ops.cast(y, "float32") * weights)
 
@@ -306,7 +305,7 @@ def _class_weights(class_weight: Any, classes: int | None) -> Array:
     """Class weights as a float32 vector, of `classes` entries where that number is known."""
     if isinstance(class_weight, dict):
         ids = list(class_weight)
-        if not all(isinstance(c, numbers.Integral) and not isinstance(c, bool) and c >= 0 for c in ids):
+        if not all(tables.is_integer(c) and c >= 0 for c in ids):
             raise ValueError(
                 f"The keys of `class_weight` should be class ids. Received: class_weight={class_weight!r}."
             )

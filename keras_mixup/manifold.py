@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from keras_mixup.batch import Batch
 from keras_mixup.methods import Method, draw_mixup
 from keras_mixup.mixing import Draw
+from keras_mixup.types import Alpha, Seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +38,8 @@ class ManifoldMixup(Method):
         Manifold Mixup (arXiv 1806.05236), section 2.
     """
 
-    layers: tuple = ()
-    alpha: Any = 2.0
+    layers: tuple[str, ...] = ()
+    alpha: Alpha = 2.0
     include_input: bool = True
 
     needs_network = True
@@ -53,7 +53,7 @@ class ManifoldMixup(Method):
             )
 
     @property
-    def places(self) -> tuple[str | None, ...]:
+    def places(self) -> tuple[str | None, ...]:  # type: ignore[override]
         """Where to mix: names of layers, and None for the input."""
         return self.layers + ((None,) if self.include_input else ())
 
@@ -62,6 +62,6 @@ class ManifoldMixup(Method):
         if at is not None:
             raise ValueError(f"`ManifoldMixup` names its layers itself. Received also: at={at!r}.")
 
-    def draw(self, batch: Batch, seed: Any) -> Draw:
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
         """Draw as mixup does."""
         return draw_mixup(self, batch, seed)

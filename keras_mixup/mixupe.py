@@ -21,7 +21,7 @@ from keras_mixup.batch import Batch
 from keras_mixup.gradients import gradient
 from keras_mixup.methods import Method, draw_mixup
 from keras_mixup.mixing import Draw
-from keras_mixup.types import Tensor
+from keras_mixup.types import Seed, Tensor
 
 
 class Variant(NamedTuple):
@@ -102,7 +102,6 @@ class MixupE(Method):
     per: str = dataclasses.field(default="batch", kw_only=True)
 
     needs_network = True
-    mixes = True  # its penalty remains where nothing is mixed
     term = "directional"
 
     def __post_init__(self) -> None:
@@ -123,12 +122,17 @@ class MixupE(Method):
             )
 
     @property
+    def mixes(self) -> bool:
+        """Always: its penalty remains where nothing is mixed."""
+        return True
+
+    @property
     def coefficient(self) -> float:
         """The mean share of the partner under the law that the derivation uses, alpha / (2 alpha + 1)."""
         return self.alpha / (2.0 * self.alpha + 1.0)
 
     @property
-    def clean(self) -> str:
+    def clean(self) -> str:  # type: ignore[override]
         """How clean examples go through the network: on their own, or in one batch with the mixed ones."""
         return "together" if self.one_pass else "apart"
 
@@ -142,7 +146,7 @@ class MixupE(Method):
                 f"Received: at={at!r}, variant={self.variant!r}."
             )
 
-    def draw(self, batch: Batch, seed: Any) -> Draw:
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
         """Draw as mixup does."""
         return draw_mixup(self, batch, seed)
 

@@ -13,7 +13,7 @@ from keras_mixup.batch import Layout, mix_batch
 from keras_mixup.hidden import HiddenDraws, mix_inside
 from keras_mixup.methods import Method, adjustables, as_method, by_strength
 from keras_mixup.random_states import RandomStates
-from keras_mixup.types import Alpha, Axes, Config, DataFormat, NumClasses, Roles, Seed, Tensor, Tree
+from keras_mixup.types import Alpha, Axes, Config, DataFormat, NumClasses, Roles, Seed, Size, Tensor, Tree
 
 STEPS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
 SPARSE = {
@@ -163,7 +163,7 @@ class MixupModel(RandomStates, keras.Model):
         hidden = HiddenDraws(self.method, self.method.places if at is None else (at,))
         self._step = _Step(hidden)
         mix_inside(network, hidden, "layers" if at is None else "at")
-        self.term_tracker = keras.metrics.Mean(name=self.method.term) if self.method.term else None
+        self.term_tracker: Any = keras.metrics.Mean(name=self.method.term) if self.method.term else None
 
     def call(self, inputs: Tree, training: bool | None = None) -> Tree:
         # Handed on by hand: under JAX the trainer calls this method directly, without Keras' call context.
@@ -177,7 +177,7 @@ class MixupModel(RandomStates, keras.Model):
         return self._was_called or (network is not None and network.built)
 
     @built.setter
-    def built(self, value: Any) -> bool:
+    def built(self, value: Any) -> None:
         self._was_called = value
 
     input, output, inputs, outputs, input_shape, output_shape = map(
@@ -185,7 +185,7 @@ class MixupModel(RandomStates, keras.Model):
     )
 
     def export(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
-        network = self.network if isinstance(self.network, keras.Model) else super()
+        network: Any = self.network if isinstance(self.network, keras.Model) else super()
         return network.export(filepath, *args, **kwargs)
 
     def compile(
@@ -253,15 +253,16 @@ class MixupModel(RandomStates, keras.Model):
         y = self._rows(x, y)
         self._check_targets(y, y_pred)
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
-        if self.method.term is None:
+        method: Any = self.method
+        if method.term is None:
             return loss
         self._step.hidden.forget()  # clean examples go through the network unmixed
         if self._step.clean is None:  # evaluation: the loss is the loss, the term only reported
-            self.term_tracker.update_state(self.method.value(self, x, y, y_pred, training=False))
+            self.term_tracker.update_state(method.value(self, x, y, y_pred, training=False))
             return loss
-        value = self.method.value(self, *self._step.clean, clean_logits, training=True)
+        value = method.value(self, *self._step.clean, clean_logits, training=True)
         self.term_tracker.update_state(value)
-        return self.method.loss(loss, value)
+        return method.loss(loss, value)
 
     def compute_metrics(self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> dict[str, Tensor]:
         y_pred, _ = self._step.split(y_pred)
@@ -406,8 +407,10 @@ class _Step:
     def _forget(self) -> None:
         self.hidden.forget()
         self.mixed = False  # whether this step's batch has been mixed, and its targets have their form
-        self.clean = None  # for a method that looks at it: the clean batch, x and target rows
-        self.rows = None  # where both go through the network together: how many rows are mixed; the clean ones follow
+        self.clean: Any = None  # for a method that looks at it: the clean batch, x and target rows
+        self.rows: Size | None = (
+            None  # where both go through the network together: how many rows are mixed; the clean ones follow
+        )
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:

@@ -69,7 +69,7 @@ def beside(reading: Any, of_others: Any, method: Any) -> tuple[list[Any], set[Pa
     parts, alone = [], set()
     for part in reading.parts:
         other = None if part is None else theirs.pop(part.path, None)
-        if other is not None:
+        if part is not None and other is not None:
             _check_alike(part, other)
             both = tables.of(part.tensor).concat([part.tensor, other.tensor])
             part = part._replace(tensor=both)

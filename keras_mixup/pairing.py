@@ -155,7 +155,7 @@ def class_ids(targets: Tensor, seed: Seed = None) -> Tensor:
         ValueError: If there are no such targets.
     """
     rank = None if targets is None else len(targets.shape)
-    if rank not in (1, 2):
+    if targets is None or rank not in (1, 2):
         received = "no targets, or several" if targets is None else f"targets of shape {tuple(targets.shape)}"
         raise ValueError(
             "Mixing by class needs class labels: integers of shape `(batch,)` or rows of shape `(batch, classes)`. "

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 import numpy as np
 
 KEY = "random_states"
 
+if TYPE_CHECKING:  # what `super()` means once it stands before `keras.Model`
+    Base: TypeAlias = keras.Model
+else:
+    Base = object
 
-class RandomStates:
+
+class RandomStates(Base):
     """A base of models that save the state of every `keras.random.SeedGenerator` in them, that of dropout among them.
 
     Keras saves none. With it training goes on with the draws that would have followed, after `.keras` files, files of

@@ -28,7 +28,7 @@ class Pair(NamedTuple):
     before: Any
     after: Any
     spacing: float  # relative distance of neighbouring numbers in `after`
-    shape: tuple = ()  # of one example
+    shape: Shape = ()  # of one example
     step: float = 0.0  # 1 if `after` was brought to whole numbers, rounded or cut off
     ids: bool = False  # whole numbers before, numbers of the same shape after
 
@@ -48,7 +48,7 @@ class Found(NamedTuple):
     slack: Any  # how far the weight may be off
     # Row of an image cut and pasted: 1 where the pixel must be its own, 2 the partner's, 0 if either. Of one with a
     # soft edge: floats, the share of its own, NaN where that is not seen.
-    regions: dict
+    regions: dict[int, Array]
     bias: float  # mean of what came out minus what should have, if in whole numbers
     sick: Any  # rows with NaN or infinity
 
@@ -79,13 +79,13 @@ def read(x: Pair, followers: list[Pair]) -> Found:
     weight, partner, margin = np.full(size, np.nan), np.full(size, -1), np.zeros(size)
     regions = {}
 
-    def settle(i: int, what: int, partners: Tensor, weights: Tensor, margins: Tensor) -> None:
+    def settle(i: Any, what: int, partners: Tensor, weights: Tensor, margins: Tensor) -> None:
         # The first of several readings that the followers agree with; else the first.
         best = int(np.argmax(_agreed(followers, i, partners, weights, margins))) if len(partners) > 1 else 0
         kind[i], partner[i], weight[i], margin[i] = what, partners[best], weights[best], margins[best]
 
     def settle_as_cut(
-        i: int, only_if_agreed: bool = False, pasted: Callable[[Pair, int, Any], list[Any]] = _pasted, what: int = CUT
+        i: Any, only_if_agreed: bool = False, pasted: Callable[[Pair, int, Any], list[Any]] = _pasted, what: int = CUT
     ) -> None:
         readings = pasted(x, i, np.flatnonzero(~sick_before & (np.arange(size) != i)))
         if readings:
@@ -190,7 +190,7 @@ def tolerance(leaf: Pair, rows: Tensor, partner: Tensor, slack: Tensor) -> Array
     return (slack + 1e-6) * span + 4 * leaf.spacing * max(abs(float(low)), abs(float(high))) + leaf.step
 
 
-def _agreed(followers: list[Pair], row: int, partners: Tensor, weights: Tensor, margins: Tensor) -> Array:
+def _agreed(followers: list[Pair], row: Any, partners: Tensor, weights: Tensor, margins: Tensor) -> Array:
     """Which of several readings of a row all followers agree with."""
     rows, agreed = np.full(len(partners), row), np.ones(len(partners), bool)
     for leaf in followers:
@@ -198,7 +198,7 @@ def _agreed(followers: list[Pair], row: int, partners: Tensor, weights: Tensor, 
     return agreed
 
 
-def _pasted(x: Pair, i: int, others: Any) -> list[Any]:
+def _pasted(x: Pair, i: Any, others: Any) -> list[Any]:
     """All readings of row i as an image with a region pasted from another: `(partner, region, weight, slack)` each."""
     new, own = x.after[i].astype("float64"), x.before[i]
     near = 0.0 if x.after.dtype.kind in "iu" else 2 * x.spacing * np.abs(new)
@@ -218,7 +218,7 @@ def _pasted(x: Pair, i: int, others: Any) -> list[Any]:
     return readings
 
 
-def _softly_pasted(x: Pair, i: int, others: Any) -> list[Any]:
+def _softly_pasted(x: Pair, i: Any, others: Any) -> list[Any]:
     """All readings of row i as an image blended with another by shares that vary over the image, as by `_pasted`."""
     new, own = x.after[i].astype("float64"), x.before[i].astype("float64")
     sample = np.linspace(0, len(new) - 1, min(len(new), 512)).astype(int)
@@ -296,7 +296,7 @@ def weights_along(leaf: Pair, rows: Tensor, partner: Tensor) -> tuple[Array, Arr
     return np.where(length > 0, along, 1.0), distance(leaf, rows, partner, along)
 
 
-def fills(leaf: Pair, region: Tensor) -> Array | None:
+def fills(leaf: Pair, region: Array) -> Any:
     """The region in the shape of one example of this tensor, or None if it is not an image of that size."""
     shape, sides, extra = leaf.shape, region.ndim, len(leaf.shape) - region.ndim
     for times in (False, True) if leaf.role == MASKS else (False,):
@@ -309,7 +309,7 @@ def fills(leaf: Pair, region: Tensor) -> Array | None:
     return None
 
 
-def _resized(region: Tensor, shape: Shape, times: bool) -> Array | None:
+def _resized(region: Array, shape: Shape, times: bool) -> Array | None:
     """The region in another size, if that is its own or, with `times`, a whole multiple or part of it; else None."""
     for axis, (length, side) in enumerate(zip(shape, region.shape, strict=True)):
         if length == side:
@@ -328,7 +328,7 @@ def _resized(region: Tensor, shape: Shape, times: bool) -> Array | None:
     return region
 
 
-def cut_alike(leaf: Pair, i: int, found: Found) -> bool:
+def cut_alike(leaf: Pair, i: Any, found: Found) -> bool:
     """Whether a row of a tensor is cut along the region that the features are cut along."""
     region = fills(leaf, found.regions[i])
     near = 2 * leaf.spacing * np.abs(leaf.after[i])

@@ -62,7 +62,7 @@ AT_A_LAYER = "`MixupModel(network, at='embedding')` mixes what the layer of that
 class Leaf(NamedTuple):
     """A tensor of a batch and what it is."""
 
-    path: tuple
+    path: Path
     name: str
     role: str
     tensor: Any
@@ -97,7 +97,7 @@ def decide(batch: Tree, roles: Roles | None = None, inputs: bool = True, unsure:
         name = name_of(path)
         key = matching(path, roles, by_position)
         inside = not by_position or path[0] == 0
-        if key is not None:
+        if roles is not None and key is not None:
             spoken.add(key)
             role = roles[key] if inputs or not inside or roles[key] in (PADDING, PASS) else INPUTS
         elif inside and not inputs:
@@ -234,7 +234,7 @@ def _is_boxes(path: Path, leaf: Tensor, by_position: bool) -> bool:
         return False
     shape = getattr(leaf, "shape", None)
     known = shape is not None and getattr(shape, "rank", 0) is not None
-    return not known or len(shape) == 3
+    return not known or len(leaf.shape) == 3
 
 
 def _check_features(found: list[Leaf], batch: Tree, roles: Roles | None) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 from keras_mixup import ops as tables
 from keras_mixup import regions, weights
 from keras_mixup.batch import Batch
 from keras_mixup.methods import Method
 from keras_mixup.mixing import Draw, image_axes
-from keras_mixup.types import Tensor
+from keras_mixup.types import Alpha, Seed, Tensor
 
 # How far the surround of a pixel reaches, in pixels, at each scale.
 REACHES = (12, 24, 28, 48, 56, 112)
@@ -52,8 +51,8 @@ class SaliencyMix(Method):
         SaliencyMix (arXiv 2006.01791), section 3.
     """
 
-    alpha: Any = 1.0
-    saliency: Callable | None = None
+    alpha: Alpha = 1.0
+    saliency: Callable[[Tensor], Tensor] | None = None
 
     cuts = True
     averages = False
@@ -66,7 +65,7 @@ class SaliencyMix(Method):
                 f"Received: saliency={self.saliency!r}."
             )
 
-    def draw(self, batch: Batch, seed: Any) -> Draw:
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
         """Draw a box and a partner for each image; arguments and result as for `Mixup.draw`."""
         size, count = self.image_size(batch), self.count(batch)
         ops = tables.of(seed, batch.size)
@@ -95,7 +94,7 @@ class SaliencyMix(Method):
         peak = [place] if len(lengths) == 1 else [place // lengths[1], place % lengths[1]]
         # In the places that the box counts in, of which one may be several pixels.
         return ops.stack(
-            [at // (n // side) for at, n, side in zip(peak, lengths, batch.image_size, strict=True)], axis=1
+            [at // (n // side) for at, n, side in zip(peak, lengths, self.image_size(batch), strict=True)], axis=1
         )
 
 

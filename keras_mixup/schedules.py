@@ -38,7 +38,7 @@ class Adjustable:
     def __init__(self, value: Number) -> None:
         _check(value)
         self.variable = keras.Variable(float(value), dtype="float32", trainable=False, name="adjustable")
-        self._mirror = None
+        self._mirror: Any = None
 
     def assign(self, value: Number) -> None:
         """Set the number."""
@@ -55,7 +55,7 @@ class Adjustable:
 
         if self._mirror is None:  # a tf.data pipeline under another backend reads a variable of TensorFlow's
             with tf.init_scope():
-                self._mirror = tf.Variable(float(self), dtype=tf.float32, trainable=False)
+                self._mirror = tf.Variable(float(self), dtype=tf.float32, trainable=False)  # pyright: ignore[reportArgumentType]
         return tf.convert_to_tensor(self._mirror)
 
     def __float__(self) -> float:
@@ -162,5 +162,5 @@ def without_hesitation(total: int) -> Callable[[int], float]:
 
 
 def _check(value: Any) -> None:
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < float("inf"):
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < float("inf"):  # type: ignore[operator]
         raise ValueError(f"`value` should be a finite number >= 0. Received: value={value!r}.")

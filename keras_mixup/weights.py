@@ -8,13 +8,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
-from typing import Any
+from typing import Any, TypeGuard
 
 import keras
 
 from keras_mixup import ops as tables
 from keras_mixup.schedules import Adjustable
-from keras_mixup.types import Alpha, Config, Seed, Shape, Size, Tensor
+from keras_mixup.types import Alpha, Config, Distribution, Seed, Shape, Size, Tensor
 
 TINY = 1e-30
 
@@ -56,11 +56,11 @@ def beta(size: Size, alpha: Alpha, seed: Seed) -> Tensor:
     ops = tables.of(seed)
     if not is_adjustable(alpha) and alpha == 0:
         return ops.ones((size,))
-    strength = alpha.read(ops) if is_adjustable(alpha) else alpha
+    strength: Any = alpha.read(ops) if is_adjustable(alpha) else alpha
     uniform = ops.uniform((3, size), seed)
     u, v, s = uniform[0], uniform[1], uniform[2]
     # u may be 0 but never 1; the bound keeps float32 from rounding the tiniest strengths to 0, and 0 / 0 from arising.
-    t = -ops.log(1.0 - u) / (ops.maximum(strength, TINY) if is_adjustable(alpha) else max(alpha, TINY))
+    t = -ops.log(1.0 - u) / (ops.maximum(strength, TINY) if is_adjustable(alpha) else max(strength, TINY))
     log_expm1_t = ops.where(t > 15.0, t, ops.log(ops.expm1(ops.minimum(t, 15.0))))
     log_w = log_expm1_t + 2.0 * ops.log(ops.abs(ops.cos(0.5 * math.pi * v)))
     small = ops.sigmoid(-log_w) / (2.0 * (1.0 + ops.sqrt(ops.sigmoid(log_w))))
@@ -179,12 +179,12 @@ class Folded:
         return cls(**config)
 
 
-def is_distribution(alpha: Any) -> bool:
+def is_distribution(alpha: Any) -> TypeGuard[Distribution]:
     """Whether `alpha` is an object that can be sampled, like those of `tfp.distributions`."""
     return callable(getattr(alpha, "sample", None)) and not isinstance(alpha, type)
 
 
-def is_adjustable(value: Any) -> bool:
+def is_adjustable(value: Any) -> TypeGuard[Adjustable]:
     """Whether a number can change during training: a `keras_mixup.Adjustable`."""
     return isinstance(value, Adjustable)
 
@@ -202,4 +202,4 @@ def check_alpha(alpha: Any) -> None:
 
 def _is_strength(alpha: Any) -> bool:
     """Whether a value is a finite number >= 0."""
-    return isinstance(alpha, numbers.Real) and not isinstance(alpha, bool) and 0 <= alpha < math.inf
+    return isinstance(alpha, numbers.Real) and not isinstance(alpha, bool) and 0 <= alpha < math.inf  # type: ignore[operator]

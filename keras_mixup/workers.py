@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+from types import FrameType
 
 import keras
 import numpy as np
@@ -44,7 +45,7 @@ def check_not_mapped_by_grain() -> None:
     """
     if "grain" not in sys.modules:
         return
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and not frame.f_globals.get("__name__", "").startswith("grain._src.python"):
         frame = frame.f_back
     if frame is not None and "source" not in frame.f_globals["__name__"]:
