@@ -88,10 +88,11 @@ class PairLoss(keras.losses.Loss):
                 "`loss` should be a Keras loss, the name of one, or a function `(y_true, y_pred)`. "
                 f"Received: loss={loss!r}."
             )
-        if getattr(self.loss, "ignore_class", None) is not None:
+        ignored = getattr(self.loss, "ignore_class", None)
+        if ignored is not None:
             raise ValueError(
                 "`loss` should not ignore a class: a mixed target may have half of it. Give such examples a "
-                f"`sample_weight` of 0 before mixing. Received: ignore_class={getattr(self.loss, 'ignore_class', None)!r}."
+                f"`sample_weight` of 0 before mixing. Received: ignore_class={ignored!r}."
             )
         checks.truth("one_hot", one_hot)
         checks.truth("dense", dense)
