@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import keras
 
@@ -72,6 +72,19 @@ class Batch(NamedTuple):
     def partners(self) -> Batch:
         """The batch that partners are taken from."""
         return self if self.others is None else self.others
+
+
+class Drawing(Protocol):
+    """What draws for a batch: a `Method`."""
+
+    @property
+    def mixes(self) -> bool:
+        """Whether it ever changes a batch."""
+        ...
+
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
+        """Draw for a batch."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -183,7 +196,7 @@ class Reading(NamedTuple):
 @tables.by_library_of_batch
 def mix_batch(
     batch: Tree,
-    method: Any,
+    method: Drawing,
     seed: Seed,
     *,
     others: Tree = None,

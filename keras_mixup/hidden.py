@@ -131,6 +131,63 @@ def mix_inside(network: Any, hidden: HiddenDraws, argument: str = "layers") -> N
             _renew_masks(layer, hidden, in_graph=id(layer) in in_graphs)
 
 
+def masks_are_united(network: Any, places: tuple[str | None, ...], names: list[str], argument: str = "layers") -> bool:
+    """Whether masks of positions that the network takes as inputs have to be united, where these layers are mixed.
+
+    They have to if positions are mixed: behind such a layer those of either example count. Where a layer returns a
+    vector for each example, all that looks at positions comes before it, and each example keeps its own mask.
+
+    Args:
+        network: A Keras model or layer.
+        places: Names of layers, and None for the input.
+        names: The names of the inputs that are such masks.
+        argument: What the user calls the names of layers.
+
+    Raises:
+        ValueError: If a layer has positions and comes behind one that looks at a mask: an example would see positions
+            of its partner before they are mixed. Only functional models tell.
+    """
+    vectors = []
+    for name in places:
+        layer = None if name is None else find_layer(network, name, argument)
+        output = layer and _output(layer)
+        vectors.append(output is not None and len(output.shape) == 2)
+        if output is not None and not vectors[-1] and _looks_at(network, layer, output, names):
+            raise ValueError(
+                f"`{argument}` should name a layer that comes before all that look at the mask of positions, or one "
+                f"that returns a vector for each example. Received: {name!r}, which returns shape "
+                f"{tuple(output.shape)} behind a layer that looks at {names[0]!r}."
+            )
+    if len(set(vectors)) == 2:
+        raise ValueError(
+            f"`{argument}` should name layers that all come before those that look at the mask of positions, or that "
+            f"all return a vector for each example: there is one mask {names[0]!r} for all. Received: {places}."
+        )
+    return not all(vectors)
+
+
+def _output(layer: Any) -> Any:
+    """What a layer of functional models returns, as a symbolic tensor; None if that is not known, or is a structure."""
+    try:
+        output = layer.output
+    except (AttributeError, ValueError):  # not called, or called several times
+        return None
+    return output if isinstance(output, keras.KerasTensor) else None
+
+
+def _looks_at(network: Any, layer: Any, output: Any, names: list[str]) -> bool:
+    """Whether what a layer returns depends on inputs of these names, in a functional model that it is a layer of."""
+    for model in _all_layers(network, seen=set()):
+        inputs = model.inputs if layer in getattr(model, "operations", ()) else []
+        others = [x for x in inputs if x.name not in names]
+        if others and len(others) < len(inputs):
+            try:
+                keras.Model(others, output, name=f"{layer.name}_without_masks")
+            except ValueError:  # it takes more than the others
+                return True
+    return False
+
+
 def _mix_after(layer: Any, mixed: MixedOutput) -> None:
     call, compute_mask = layer.call, layer.compute_mask
 

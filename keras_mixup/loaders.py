@@ -41,17 +41,17 @@ class _Mixing:
     """What the doors for loaders share: what they are given, and how they mix one batch."""
 
     def _take(self, method: Method | Alpha, seed: int | None, shard: int, layout: Layout) -> None:
-        method = by_strength(method)
-        check_method(method)
+        drawing: Method = by_strength(method)
+        check_method(drawing)
         if seed is not None:
             checks.integer("seed", seed, least=0)
         checks.integer("shard", shard, least=0)
-        self.method: Method = method
+        self.method = drawing
         self.layout = layout
         self.seed = seed
         self.shard = shard
         self._entropy: Any = np.random.SeedSequence(seed).entropy  # the seed, or a fresh one that all copies share
-        self._changes = any(True for _ in adjustables(method))
+        self._changes = any(True for _ in adjustables(drawing))
         self._process = os.getpid()
 
     def _mix(self, batch: Any, seed: int) -> Any:

@@ -12,7 +12,7 @@ evaluated on the clean batch.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import keras
 
@@ -94,12 +94,12 @@ class MixupE(Method):
 
     alpha: float = 1.0
     eta: float = 1e-3
-    variant: str = "paper"
+    variant: Literal["paper", "exact", "exact_below", "raise_below", "raise_mean", "raise_absolute"] = "paper"
     threshold: float = 1.0
     x_mean: Any = 0.0
     one_pass: bool = False
     clean_statistics: bool = True
-    per: str = dataclasses.field(default="batch", kw_only=True)
+    per: Literal["example", "batch"] = dataclasses.field(default="batch", kw_only=True)
 
     needs_network = True
     term = "directional"

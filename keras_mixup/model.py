@@ -10,7 +10,7 @@ import keras
 
 from keras_mixup import roles
 from keras_mixup.batch import Layout, mix_batch
-from keras_mixup.hidden import HiddenDraws, mix_inside
+from keras_mixup.hidden import HiddenDraws, masks_are_united, mix_inside
 from keras_mixup.methods import Method, adjustables, as_method, by_strength
 from keras_mixup.random_states import RandomStates
 from keras_mixup.types import Alpha, Axes, Config, DataFormat, NumClasses, Roles, Seed, Size, Tensor, Tree
@@ -64,8 +64,9 @@ class MixupModel(RandomStates, keras.Model):
     as embeddings, graphs as readout vectors, and inputs may be anything the network takes: ids, strings, ragged
     tensors, dicts of any shapes. The Keras mask of the output goes with the mix: behind it a position counts if it
     does so in either example (of weight > 0). So it is with a mask that is an input of its own, under the key
-    `padding_mask` or `attention_mask` or told by `roles={...: "padding"}`: it is united before it goes in, so name a
-    layer that comes before all that look at it. `ManifoldMixup` chooses among several layers.
+    `padding_mask` or `attention_mask` or told by `roles={...: "padding"}`: it is united before it goes in, so the layer
+    has to come before all that look at it; a layer behind them is refused, as far as a functional model tells, unless
+    it returns a vector for each example: there each keeps its own mask. `ManifoldMixup` chooses among several layers.
 
     Args:
         network: A Keras model or layer, without a `train_step` or a loss function of its own. A KerasHub task should
@@ -286,6 +287,7 @@ class MixupModel(RandomStates, keras.Model):
         """The input for mixed and for clean rows; where they part at a layer, only masks."""
         leaves = roles.decide(data, self.layout.roles, inputs=self.at is None)
         rows = [leaf.role != roles.INPUTS for leaf in leaves if not leaf.path or leaf.path[0] == 0]
+        rows = rows if self._unites_masks(data) else [False] * len(rows)
         parts = zip(rows, keras.tree.flatten(mixed), keras.tree.flatten(clean), strict=True)
         both = [keras.ops.concatenate([m, c]) if twice else m for twice, m, c in parts]
         return keras.tree.pack_sequence_as(mixed, both)
@@ -295,7 +297,18 @@ class MixupModel(RandomStates, keras.Model):
         mixes_input = None in self._step.hidden.places
         options = {"layout": self.layout, "dtype": self.compute_dtype, "inputs": mixes_input}
         others = None if seed is None else self._others.sample(data, seed)
-        return mix_batch(data, method, seed, others=others, training=seed is not None, **options)
+        mixed = mix_batch(data, method, seed, others=others, training=seed is not None, **options)
+        return mixed if self._unites_masks(data) else (data[0], *mixed[1:])
+
+    def _unites_masks(self, data: Any) -> bool:
+        """Whether masks of positions in the input go with the mix, and are not each example's own."""
+        hidden = self._step.hidden
+        if None in hidden.places:
+            return True
+        leaves = roles.decide(data, self.layout.roles, inputs=False)
+        masks = [leaf.key for leaf in leaves if leaf.role == roles.PADDING and leaf.path[0] == 0]
+        argument = "layers" if self.at is None else "at"
+        return not masks or masks_are_united(self.network, hidden.places, masks, argument)
 
     def _rows(self, x: Tensor, y: Tensor) -> Tree:
         """Targets in the form that they have when they are mixed, wherever they meet predictions."""

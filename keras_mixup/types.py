@@ -29,6 +29,7 @@ Ops: TypeAlias = SimpleNamespace  # a table of operations, see `ops.py`
 NumClasses: TypeAlias = int | dict[Any, int]  # of all targets, or by key, path or position
 Roles: TypeAlias = dict[Any, str]  # by key, path or position
 Axes: TypeAlias = int | tuple[int, ...] | list[int]
+CutAxes: TypeAlias = tuple[tuple[int, int], ...]  # that a cut follows, each with the length of one place of the cut
 DataFormat: TypeAlias = Literal["channels_last", "channels_first"]
 
 PairingRule: TypeAlias = Callable[[Any, Any, Any], Any]  # `(size, seed, targets) -> partner`
