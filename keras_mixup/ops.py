@@ -23,7 +23,7 @@ import keras
 import numpy as np
 
 from keras_mixup import blocks
-from keras_mixup.types import Ops, Seed, Shape, Size, Tensor, Tree
+from keras_mixup.types import Function, Ops, Seed, Shape, Size, Tensor, Tree
 
 # Below this many bytes in one example a compiled blend gains nothing over plain TensorFlow ops (`keras-mixup bench`).
 COMPILE_FROM_BYTES = 2048
@@ -38,7 +38,7 @@ def is_tensorflow(array: Any) -> bool:
 _by_numpy = contextvars.ContextVar("by_numpy", default=False)  # whether this thread mixes a batch of NumPy arrays
 
 
-def by_library_of_batch(function: Callable[..., Tree]) -> Callable[..., Tree]:
+def by_library_of_batch(function: Function) -> Function:
     """A function `function(batch, method, seed, ...)` in which NumPy does everything, if it should mix this batch.
 
     That is a batch of NumPy arrays and none of another library, with an integer for a seed.
@@ -55,7 +55,7 @@ def by_library_of_batch(function: Callable[..., Tree]) -> Callable[..., Tree]:
         finally:
             _by_numpy.reset(token)
 
-    return wrapped
+    return wrapped  # type: ignore[return-value]
 
 
 def of(*arrays: Any) -> Ops:
@@ -92,13 +92,14 @@ def size(array: Tensor) -> Size:
     return of(array).shape(array)[0]
 
 
-def untouched_by_autograph(function: Callable[..., Any]) -> Callable[..., Any]:
+def untouched_by_autograph(function: Function) -> Function:
     """Keep AutoGraph from rewriting a function and all it calls, which takes 100 ms and more where it is mapped."""
     if keras.backend.backend() != "tensorflow":  # TensorFlow is not imported for this alone
         return function
     import tensorflow as tf
 
-    return tf.autograph.experimental.do_not_convert(function)
+    converted: Function = tf.autograph.experimental.do_not_convert(function)
+    return converted
 
 
 def _split_integer(seed: Any, num: int) -> list[int]:

@@ -7,7 +7,7 @@ names that say what is meant.
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,7 @@ PairingRule: TypeAlias = Callable[[Any, Any, Any], Any]  # `(size, seed, targets
 Pairing: TypeAlias = (
     Literal["shuffle", "derangement", "reverse", "roll", "same_class", "other_class"] | PairingRule
 )  # who is mixed with whom
+Function = TypeVar("Function", bound=Callable[..., Any])  # of a decorator that keeps the signature
 
 
 class Distribution(Protocol):
