@@ -7,8 +7,6 @@ Batch         what a method sees when it draws
 mix_batch     all of it: read, draw once, apply the draw to every tensor
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Iterable
@@ -37,7 +35,20 @@ from keras_mixup.roles import (
     TARGETS,
     Leaf,
 )
-from keras_mixup.types import Axes, Config, DataFormat, NumClasses, Path, Roles, Seed, Shape, Size, Tensor, Tree
+from keras_mixup.types import (
+    Axes,
+    Config,
+    CutAxes,
+    DataFormat,
+    NumClasses,
+    Path,
+    Roles,
+    Seed,
+    Shape,
+    Size,
+    Tensor,
+    Tree,
+)
 
 
 class Batch(NamedTuple):
@@ -66,10 +77,10 @@ class Batch(NamedTuple):
     features: tuple[Tensor, ...] = ()
     image_size: Shape | None = None
     axes: tuple[tuple[int, ...] | None, ...] = ()
-    others: Batch | None = None
+    others: "Batch | None" = None
 
     @property
-    def partners(self) -> Batch:
+    def partners(self) -> "Batch":
         """The batch that partners are taken from."""
         return self if self.others is None else self.others
 
@@ -165,9 +176,7 @@ class Part(NamedTuple):
     form: str
     tensor: Any
     dtype: str  # it leaves in
-    axes: tuple[tuple[int, int], ...] | None = (
-        None  # that a cut follows, and how many places one place of the cut is long on each
-    )
+    axes: CutAxes | None = None  # that a cut follows
 
 
 class Reading(NamedTuple):

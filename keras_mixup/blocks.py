@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_mixup.types import Array
+from keras_mixup.types import Array, CutAxes
 
 NUMBERS = 1 << 16  # at once: 256 KB of float32
 THREADS_FROM_BYTES = 1 << 21  # of results; for fewer, handing them out takes longer than it saves
@@ -82,7 +82,7 @@ def paste(
     original: Array,
     partner: Array,
     box: Array,
-    axes: tuple[tuple[int, int], ...],
+    axes: CutAxes,
     precision: str | None,
     dtype: str,
 ) -> Array:

@@ -5,8 +5,6 @@ tables of replicas add up, and no prediction is stored. (Before version 3.10, Ke
 each from its own table; so it did with its own metrics that are no means, such as AUC.)
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple

@@ -7,8 +7,6 @@ from typing import Any
 
 import keras
 
-from keras_mixup.types import Tensor
-
 
 class CleanMetrics(keras.callbacks.Callback):
     """Evaluate the model on training data as they are, not mixed, at the end of an epoch.
@@ -44,7 +42,7 @@ class CleanMetrics(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, x: Tensor, y: Tensor = None, *, every: int = 1, batch_size: int | None = None, name: str = "clean"
+        self, x: Any, y: Any = None, *, every: int = 1, batch_size: int | None = None, name: str = "clean"
     ) -> None:
         super().__init__()
         if not isinstance(every, int) or isinstance(every, bool) or every < 1:

@@ -89,7 +89,7 @@ class MixupGAN(RandomStates, keras.Model):
     def __init__(
         self,
         generator: keras.Model,
-        discriminator: keras.Model,
+        discriminator: keras.layers.Layer,
         alpha: Number | Distribution = 0.2,
         *,
         discriminator_steps: int = 1,

@@ -287,7 +287,7 @@ def class_sample_weight(
             f"Received: y of shape {shape} with pairs={pairs!r}."
         )
     rows = not (ids or pairs)
-    weights = ops.convert(_class_weights(class_weight, shape[1] if rows else None))  # pyright: ignore
+    weights = ops.convert(_class_weights(class_weight, shape[1] if rows else None))  # pyright: ignore[reportGeneralTypeIssues]
     if rows:
         return ops.sum(ops.cast(y, "float32") * weights)
 

@@ -8,8 +8,6 @@ every tensor of the batch: images, targets, sample weights. Drawing twice, or ap
 targets, is how mixup goes wrong.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import keras
@@ -59,13 +57,13 @@ class Draw(NamedTuple):
         return self.region is not None or self.box is not None
 
     @property
-    def for_targets(self) -> Draw:
+    def for_targets(self) -> "Draw":
         """The draw that targets and sample weights follow: no region, but the share that the region leaves."""
         weight = self.weight if self.target_weight is None else self.target_weight
         return Draw(weight, self.partner, original=self.original)
 
     @property
-    def for_maps(self) -> Draw:
+    def for_maps(self) -> "Draw":
         """The draw that targets of the images' height and width follow: cut where the images are."""
         return self if self.cuts else self.for_targets
 

@@ -421,9 +421,8 @@ class _Step:
         self.hidden.forget()
         self.mixed = False  # whether this step's batch has been mixed, and its targets have their form
         self.clean: Any = None  # for a method that looks at it: the clean batch, x and target rows
-        self.rows: Size | None = (
-            None  # where both go through the network together: how many rows are mixed; the clean ones follow
-        )
+        # Where both go through the network together: how many rows are mixed; the clean ones follow.
+        self.rows: Size = None
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
