@@ -3,7 +3,7 @@
 import importlib.util
 import pathlib
 import sys
-from typing import TYPE_CHECKING
+import typing
 
 
 def _is_the_command() -> bool:
@@ -15,7 +15,7 @@ def _is_the_command() -> bool:
     return pathlib.PurePath(started).stem == "keras-mixup"
 
 
-if TYPE_CHECKING:  # who would take every name for one of the package, had it a `__getattr__`
+if typing.TYPE_CHECKING:  # who would take every name for one of the package, had it a `__getattr__`
     __version__: str
 else:
 
