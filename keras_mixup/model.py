@@ -70,7 +70,7 @@ class MixupModel(RandomStates, keras.Model):
 
     Args:
         network: A Keras model or layer, without a `train_step` or a loss function of its own. A KerasHub task should
-            have no preprocessor attached; give it preprocessed data.
+            have no preprocessor attached; give it preprocessed data, as `guides/doors.md` shows.
         method: How to mix: a number, for `Mixup(alpha)`, or an object such as `Mixup(0.2, per="batch")`, `CutMix()`,
             `ManifoldMixup(layers=("block1",))` or `MixupE(alpha=1.0, eta=1e-3)`.
         at: The name of the layer whose output is mixed, as in `layer.name`, wherever it is nested; None for the input.
