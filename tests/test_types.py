@@ -20,7 +20,7 @@ check_untyped_defs = true
 disable_error_code = var-annotated
 follow_imports = silent
 ignore_missing_imports = true
-[mypy-grain.*,IPython.*,jax.*,keras.*,matplotlib.*,optuna.*,rich.*,scipy.*,sklearn.*,tensorflow.*,torch.*]
+[mypy-grain.*,IPython.*,jax.*,keras.*,keras_hub.*,matplotlib.*,optuna.*,rich.*,scipy.*,sklearn.*,tensorflow.*,torch.*]
 follow_imports = skip
 """
 
