@@ -4,6 +4,8 @@ Each batch is mixed by a seed of its own, which follows from the user's seed and
 and from nothing else: not from the process that mixes it, nor from what was mixed before.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -14,6 +16,7 @@ import numpy as np
 from keras_mixup import checks
 from keras_mixup.batch import Layout, mix_batch
 from keras_mixup.methods import Method, adjustables, by_strength, check_method
+from keras_mixup.types import Alpha, Axes, DataFormat, NumClasses, Roles, Tree
 
 
 def batch_seed(seed: int, epoch: int, number: int, shard: int = 0) -> int:
@@ -37,18 +40,18 @@ def batch_seed(seed: int, epoch: int, number: int, shard: int = 0) -> int:
 class _Mixing:
     """What the doors for loaders share: what they are given, and how they mix one batch."""
 
-    def _take(self, method: Any, seed: int | None, shard: int, layout: Layout) -> None:
-        method = by_strength(method)
-        check_method(method)
+    def _take(self, method: Method | Alpha, seed: int | None, shard: int, layout: Layout) -> None:
+        drawing: Method = by_strength(method)
+        check_method(drawing)
         if seed is not None:
             checks.integer("seed", seed, least=0)
         checks.integer("shard", shard, least=0)
-        self.method: Method = method
+        self.method = drawing
         self.layout = layout
         self.seed = seed
         self.shard = shard
-        self._entropy = np.random.SeedSequence(seed).entropy  # the seed, or a fresh one that all copies share
-        self._changes = any(True for _ in adjustables(method))
+        self._entropy: Any = np.random.SeedSequence(seed).entropy  # the seed, or a fresh one that all copies share
+        self._changes = any(True for _ in adjustables(drawing))
         self._process = os.getpid()
 
     def _mix(self, batch: Any, seed: int) -> Any:
@@ -112,18 +115,18 @@ class MixCollate(_Mixing):
 
     def __init__(
         self,
-        method: Any,
+        method: Method | Alpha,
         *,
-        num_classes: int | dict | None = None,
+        num_classes: NumClasses | None = None,
         pairs: bool = False,
-        roles: dict | None = None,
-        data_format: str | None = None,
-        axes: int | tuple | None = None,
+        roles: Roles | None = None,
+        data_format: DataFormat | None = None,
+        axes: Axes | None = None,
         box_format: str | None = None,
         min_area: float = 0.1,
         seed: int | None = None,
         shard: int = 0,
-        collate_fn: Callable | None = None,
+        collate_fn: Callable[[list[Any]], Tree] | None = None,
     ) -> None:
         torch = _package("torch", "MixCollate")
         layout = Layout(
@@ -148,7 +151,7 @@ class MixCollate(_Mixing):
         self._epoch[0] = epoch
         self._seen, self._count = epoch, 0
 
-    def __call__(self, rows: list) -> Any:
+    def __call__(self, rows: list[Any]) -> Any:
         from torch.utils.data import default_collate, get_worker_info
 
         batch = (self.collate_fn or default_collate)(rows)
@@ -205,13 +208,13 @@ class MixGrain(_Mixing):
 
     def __init__(
         self,
-        method: Any,
+        method: Method | Alpha,
         *,
-        num_classes: int | dict | None = None,
+        num_classes: NumClasses | None = None,
         pairs: bool = False,
-        roles: dict | None = None,
-        data_format: str | None = None,
-        axes: int | tuple | None = None,
+        roles: Roles | None = None,
+        data_format: DataFormat | None = None,
+        axes: Axes | None = None,
         box_format: str | None = None,
         min_area: float = 0.1,
     ) -> None:
@@ -231,7 +234,7 @@ class MixGrain(_Mixing):
         """Make it one of Grain's random transformations, without importing Grain before it is needed."""
         _package("grain", "MixGrain").transforms.RandomMap.register(MixGrain)
 
-    def __setstate__(self, state: dict) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._register()
 
@@ -297,13 +300,13 @@ class MixPyDataset(_Mixing, keras.utils.PyDataset):
     def __init__(
         self,
         dataset: keras.utils.PyDataset,
-        method: Any,
+        method: Method | Alpha,
         *,
-        num_classes: int | dict | None = None,
+        num_classes: NumClasses | None = None,
         pairs: bool = False,
-        roles: dict | None = None,
-        data_format: str | None = None,
-        axes: int | tuple | None = None,
+        roles: Roles | None = None,
+        data_format: DataFormat | None = None,
+        axes: Axes | None = None,
         box_format: str | None = None,
         min_area: float = 0.1,
         seed: int | None = None,
@@ -317,7 +320,8 @@ class MixPyDataset(_Mixing, keras.utils.PyDataset):
                 f"`dataset` should be a `keras.utils.PyDataset`. Received: {type(dataset).__name__}. For any other "
                 "iterable of batches there is `MixBatches`."
             )
-        super().__init__(
+        keras.utils.PyDataset.__init__(
+            self,
             workers=dataset.workers if workers is None else workers,
             use_multiprocessing=dataset.use_multiprocessing if use_multiprocessing is None else use_multiprocessing,
             max_queue_size=dataset.max_queue_size if max_queue_size is None else max_queue_size,
@@ -341,7 +345,7 @@ class MixPyDataset(_Mixing, keras.utils.PyDataset):
         return self.dataset.num_batches
 
     def __len__(self) -> int:
-        return len(self.dataset)  # type: ignore[arg-type]
+        return len(self.dataset)
 
     def __getitem__(self, index: int) -> Any:
         # Without an end the numbers go on from epoch to epoch.
@@ -396,14 +400,14 @@ class MixBatches(_Mixing):
 
     def __init__(
         self,
-        batches: Iterable,
-        method: Any,
+        batches: Iterable[Tree],
+        method: Method | Alpha,
         *,
-        num_classes: int | dict | None = None,
+        num_classes: NumClasses | None = None,
         pairs: bool = False,
-        roles: dict | None = None,
-        data_format: str | None = None,
-        axes: int | tuple | None = None,
+        roles: Roles | None = None,
+        data_format: DataFormat | None = None,
+        axes: Axes | None = None,
         box_format: str | None = None,
         min_area: float = 0.1,
         seed: int | None = None,
@@ -427,11 +431,11 @@ class MixBatches(_Mixing):
     def __len__(self) -> int:
         return len(self.batches)  # type: ignore[arg-type]
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> Iterator[Tree]:
         epoch, self.epoch = self.epoch, self.epoch + 1
         return self._pass(epoch)
 
-    def _pass(self, epoch: int) -> Iterator:
+    def _pass(self, epoch: int) -> Iterator[Tree]:
         for number, batch in enumerate(self.batches):
             yield self._mix(batch, batch_seed(self._entropy, epoch, number, self.shard))
 

@@ -14,6 +14,7 @@ import keras
 
 from keras_mixup import blocks, regions
 from keras_mixup import ops as tables
+from keras_mixup.types import CutAxes, Tensor, Tree
 
 
 class Draw(NamedTuple):
@@ -41,33 +42,33 @@ class Draw(NamedTuple):
         mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 2.
     """
 
-    weight: Any
-    partner: Any
-    target_weight: Any = None
-    region: Any = None
-    box: Any = None
-    window: Any = None
-    original: Any = None
-    importance: Any = None
+    weight: Tensor
+    partner: Tensor
+    target_weight: Tensor = None
+    region: Tensor = None
+    box: Tensor = None
+    window: Tensor = None
+    original: Tensor = None
+    importance: Tensor = None
 
     @property
-    def cuts(self):
+    def cuts(self) -> bool:
         """Whether images are cut by this draw."""
         return self.region is not None or self.box is not None
 
     @property
-    def for_targets(self):
+    def for_targets(self) -> "Draw":
         """The draw that targets and sample weights follow: no region, but the share that the region leaves."""
         weight = self.weight if self.target_weight is None else self.target_weight
         return Draw(weight, self.partner, original=self.original)
 
     @property
-    def for_maps(self):
+    def for_maps(self) -> "Draw":
         """The draw that targets of the images' height and width follow: cut where the images are."""
         return self if self.cuts else self.for_targets
 
 
-def mix(tree, draw):
+def mix(tree: Tree, draw: Draw) -> Tree:
     """Mix every tensor of a batch with its partners, all by the same draw.
 
         x~ = weight * x + (1 - weight) * x[partner]
@@ -105,7 +106,7 @@ def mix(tree, draw):
         mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 2.
     """
 
-    def mix_leaf(x):
+    def mix_leaf(x: Tensor) -> Tensor:
         ops = tables.of(x)
         x = ops.convert(x)
         dtype = keras.backend.standardize_dtype(x.dtype)
@@ -120,7 +121,7 @@ def mix(tree, draw):
     return keras.tree.map_structure(mix_leaf, tree)
 
 
-def blend(x, draw, dtype, axes=None):
+def blend(x: Tensor, draw: Draw, dtype: str, axes: CutAxes | None = None) -> Tensor:
     """Mix one numeric tensor and return it in `dtype`; compiled into one pass by XLA where that is faster.
 
     Args:
@@ -149,12 +150,12 @@ def blend(x, draw, dtype, axes=None):
     return mix_all(x, weight, original, partner, dtype)
 
 
-def _sides(draw):
+def _sides(draw: Draw) -> int:
     """Along how many axes a draw cuts."""
     return len(draw.region.shape) - 1 if draw.box is None else draw.box.shape[1] // 2
 
 
-def _exact_at_ends(weight, original, partner):
+def _exact_at_ends(weight: Tensor, original: Tensor, partner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Where the weight is 0 or 1 only one of the two examples counts, so both indices are pointed at it.
 
     One half of an example plus one half of itself is that example exactly, whatever it holds: NaN, infinity, -0.
@@ -168,9 +169,9 @@ def _exact_at_ends(weight, original, partner):
     )
 
 
-def _mix(x, weight, original, partner, dtype):
+def _mix(x: Tensor, weight: Tensor, original: Tensor, partner: Tensor, dtype: str) -> Tensor:
     ops = tables.of(x)
-    precision = _precision(x, dtype)
+    precision: Any = _precision(x, dtype)
     if ops.is_numpy:
         return blocks.mix(x, weight, original, partner, precision, dtype)
     weight = _per_row(ops.cast(weight, precision), x)
@@ -180,7 +181,7 @@ def _mix(x, weight, original, partner, dtype):
     return ops.cast(weight * this + (1.0 - weight) * other, dtype)
 
 
-def _weighted_sum(x, weights, original, partners, dtype):
+def _weighted_sum(x: Tensor, weights: Tensor, original: Tensor, partners: Tensor, dtype: str) -> Tensor:
     """Several partners: x~ = sum_k weights[:, k] x[rows[:, k]], a term of weight 0 counting nothing at all."""
     ops = tables.of(x)
     precision = _precision(x, dtype)
@@ -191,10 +192,21 @@ def _weighted_sum(x, weights, original, partners, dtype):
     return ops.cast(total, dtype)
 
 
-def _cut(x, weight, original, partner, region, box, window, axes, dtype):
+def _cut(
+    x: Tensor,
+    weight: Tensor,
+    original: Tensor,
+    partner: Tensor,
+    region: Tensor,
+    box: Tensor,
+    window: Tensor,
+    axes: CutAxes,
+    dtype: str,
+) -> Tensor:
     """The two mixed by weight; the partner alone, shrunk into its window if any, in the box and outside the region."""
     ops = tables.of(x)
-    precision, lengths = _precision(x, dtype), [ops.shape(x)[axis] for axis, _ in axes]
+    precision: Any = _precision(x, dtype)
+    lengths = [ops.shape(x)[axis] for axis, _ in axes]
     several = len(partner.shape) == 2
     this, other = ops.take(x, original), ops.take(x, partner[:, 0] if several else partner)
     if window is not None:
@@ -218,13 +230,13 @@ def _cut(x, weight, original, partner, region, box, window, axes, dtype):
     return ops.cast(mixed, dtype)
 
 
-def _between(share, this, other):
+def _between(share: Tensor, this: Tensor, other: Tensor) -> Tensor:
     """Share * this + (1 - share) * other, and at its ends one of them exactly, whatever the other holds."""
     ops = tables.of(share)
     return ops.where(share == 1.0, this, ops.where(share == 0.0, other, share * this + (1.0 - share) * other))
 
 
-def unite(mask, draw):
+def unite(mask: Tensor, draw: Draw) -> Tensor:
     """Mix a mask of valid positions, or multi-hot labels: what counts in any example of weight > 0 counts.
 
     Args:
@@ -258,7 +270,7 @@ def unite(mask, draw):
     return ops.cast(union, dtype)
 
 
-def shrink(images, window, axes=None, nearest=False):
+def shrink(images: Tensor, window: Tensor, axes: CutAxes | None = None, nearest: bool = False) -> Tensor:
     """Shrink each image into its window; outside the window the border pixel is repeated.
 
     Args:
@@ -295,7 +307,7 @@ def shrink(images, window, axes=None, nearest=False):
     return images
 
 
-def image_axes(x, data_format=None):
+def image_axes(x: Tensor, data_format: str | None = None) -> tuple[int, int]:
     """Which axes of a batch are height and width: the two after the batch for rank 3, else by the image data format."""
     rank = len(x.shape)
     if rank == 3 or (data_format or keras.config.image_data_format()) == "channels_first":
@@ -303,7 +315,7 @@ def image_axes(x, data_format=None):
     return rank - 3, rank - 2
 
 
-def _at_places(region, x, axes):
+def _at_places(region: Tensor, x: Tensor, axes: CutAxes) -> Tensor:
     """A region in a shape that broadcasts against a tensor, each of its places as long as the axes say."""
     ops = tables.of(x)
     shape = [1] * len(x.shape)
@@ -314,11 +326,11 @@ def _at_places(region, x, axes):
     return ops.reshape(region, shape)
 
 
-def _per_row(weight, x):
+def _per_row(weight: Tensor, x: Tensor) -> Tensor:
     return tables.of(x).reshape(weight, (-1,) + (1,) * (len(x.shape) - 1))
 
 
-def _precision(x, dtype):
+def _precision(x: Tensor, dtype: str) -> str | None:
     """What to compute in: float64 if that comes in or out, else float32; None for class ids that stay class ids."""
     kinds = (keras.backend.standardize_dtype(x.dtype), dtype)
     if not any("float" in kind for kind in kinds):
