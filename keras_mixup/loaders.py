@@ -16,6 +16,7 @@ import numpy as np
 from keras_mixup import checks
 from keras_mixup.batch import Layout, mix_batch
 from keras_mixup.methods import Method, adjustables, by_strength, check_method
+from keras_mixup.others import rows_of
 from keras_mixup.types import Alpha, Axes, DataFormat, NumClasses, Roles, Tree
 
 
@@ -40,7 +41,7 @@ def batch_seed(seed: int, epoch: int, number: int, shard: int = 0) -> int:
 class _Mixing:
     """What the doors for loaders share: what they are given, and how they mix one batch."""
 
-    def _take(self, method: Method | Alpha, seed: int | None, shard: int, layout: Layout) -> None:
+    def _take(self, method: Method | Alpha, seed: int | None, shard: int, layout: Layout, others: Tree) -> None:
         drawing: Method = by_strength(method)
         check_method(drawing)
         if seed is not None:
@@ -50,6 +51,8 @@ class _Mixing:
         self.layout = layout
         self.seed = seed
         self.shard = shard
+        self.others = None if others is None else keras.tree.map_structure(_as_array, others)
+        self._rows_of_others = rows_of(self.others)
         self._entropy: Any = np.random.SeedSequence(seed).entropy  # the seed, or a fresh one that all copies share
         self._changes = any(True for _ in adjustables(drawing))
         self._process = os.getpid()
@@ -64,11 +67,20 @@ class _Mixing:
             )
         leaves = keras.tree.flatten(batch)
         given = [_as_array(leaf) for leaf in leaves]
-        mixed = mix_batch(keras.tree.pack_sequence_as(batch, given), self.method, seed, layout=self.layout)
+        arrays, others = keras.tree.pack_sequence_as(batch, given), self._others_for(seed, given)
+        mixed = mix_batch(arrays, self.method, seed, others=others, layout=self.layout)
         out = zip(leaves, given, keras.tree.flatten(mixed), strict=True)
         return keras.tree.pack_sequence_as(
             batch, [leaf if new is array else _like(leaf, new) for leaf, array, new in out]
         )
+
+    def _others_for(self, seed: int, given: list[Any]) -> Tree:
+        """As many rows of the others as the batch has, drawn uniformly and apart from the mix; None without any."""
+        if self.others is None:
+            return None
+        size = next(len(array) for array in given if getattr(array, "shape", ()))
+        rows = np.random.default_rng((seed, 1)).integers(self._rows_of_others, size=size)
+        return keras.tree.map_structure(lambda array: array[rows], self.others)
 
 
 class MixCollate(_Mixing):
@@ -94,6 +106,8 @@ class MixCollate(_Mixing):
         axes: As for `MixLayer`.
         box_format: As for `MixLayer`.
         min_area: As for `MixLayer`.
+        others: Examples to take the partners from, in place of the batch itself: `x` or `(x, y)`, arrays of any number
+            of rows in the batches' structure. Each batch draws rows of them by its seed.
         seed: An int for the same draws in every run; None for fresh ones.
         shard: Which of several processes this is that train together under one seed, as `torch.distributed.get_rank()`.
         collate_fn: What makes a batch of rows; None for torch's `default_collate`.
@@ -124,6 +138,7 @@ class MixCollate(_Mixing):
         axes: Axes | None = None,
         box_format: str | None = None,
         min_area: float = 0.1,
+        others: Tree = None,
         seed: int | None = None,
         shard: int = 0,
         collate_fn: Callable[[list[Any]], Tree] | None = None,
@@ -138,7 +153,7 @@ class MixCollate(_Mixing):
             box_format=box_format,
             min_area=min_area,
         )
-        self._take(method, seed, shard, layout)
+        self._take(method, seed, shard, layout, others)
         self.collate_fn = collate_fn
         # In memory that workers share, as they may outlive an epoch: a number below 0 says that nobody told.
         self._epoch = torch.full((1,), -1, dtype=torch.int64).share_memory_()
@@ -190,6 +205,8 @@ class MixGrain(_Mixing):
         axes: As for `MixLayer`.
         box_format: As for `MixLayer`.
         min_area: As for `MixLayer`.
+        others: Examples to take the partners from, in place of the batch itself: `x` or `(x, y)`, arrays of any number
+            of rows in the batches' structure. Each batch draws rows of them by its seed.
 
     Raises:
         ImportError: If Grain is not installed.
@@ -217,6 +234,7 @@ class MixGrain(_Mixing):
         axes: Axes | None = None,
         box_format: str | None = None,
         min_area: float = 0.1,
+        others: Tree = None,
     ) -> None:
         layout = Layout(
             num_classes=num_classes,
@@ -227,7 +245,7 @@ class MixGrain(_Mixing):
             box_format=box_format,
             min_area=min_area,
         )
-        self._take(method, None, 0, layout)
+        self._take(method, None, 0, layout, others)
         self._register()
 
     def _register(self) -> None:
@@ -274,6 +292,8 @@ class MixPyDataset(_Mixing, keras.utils.PyDataset):
         axes: As for `MixLayer`.
         box_format: As for `MixLayer`.
         min_area: As for `MixLayer`.
+        others: Examples to take the partners from, in place of the batch itself: `x` or `(x, y)`, arrays of any number
+            of rows in the batches' structure. Each batch draws rows of them by its seed.
         seed: An int for the same draws in every run; None for fresh ones.
         shard: Which of several processes this is that train together under one seed.
         workers: As for `keras.utils.PyDataset`; None for what `dataset` says.
@@ -309,6 +329,7 @@ class MixPyDataset(_Mixing, keras.utils.PyDataset):
         axes: Axes | None = None,
         box_format: str | None = None,
         min_area: float = 0.1,
+        others: Tree = None,
         seed: int | None = None,
         shard: int = 0,
         workers: int | None = None,
@@ -335,7 +356,7 @@ class MixPyDataset(_Mixing, keras.utils.PyDataset):
             box_format=box_format,
             min_area=min_area,
         )
-        self._take(method, seed, shard, layout)
+        self._take(method, seed, shard, layout, others)
         self.dataset = dataset
         self.epoch = 0
 
@@ -382,6 +403,8 @@ class MixBatches(_Mixing):
         axes: As for `MixLayer`.
         box_format: As for `MixLayer`.
         min_area: As for `MixLayer`.
+        others: Examples to take the partners from, in place of the batch itself: `x` or `(x, y)`, arrays of any number
+            of rows in the batches' structure. Each batch draws rows of them by its seed.
         seed: An int for the same draws in every run; None for fresh ones.
         shard: Which of several processes this is that train together under one seed.
 
@@ -410,6 +433,7 @@ class MixBatches(_Mixing):
         axes: Axes | None = None,
         box_format: str | None = None,
         min_area: float = 0.1,
+        others: Tree = None,
         seed: int | None = None,
         shard: int = 0,
     ) -> None:
@@ -424,7 +448,7 @@ class MixBatches(_Mixing):
             box_format=box_format,
             min_area=min_area,
         )
-        self._take(method, seed, shard, layout)
+        self._take(method, seed, shard, layout, others)
         self.batches = batches
         self.epoch = 0
 

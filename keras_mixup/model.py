@@ -12,6 +12,7 @@ from keras_mixup import roles
 from keras_mixup.batch import Layout, mix_batch
 from keras_mixup.hidden import HiddenDraws, masks_are_united, mix_inside
 from keras_mixup.methods import Method, adjustables, as_method, by_strength
+from keras_mixup.others import rows_of
 from keras_mixup.random_states import RandomStates
 from keras_mixup.types import Alpha, Axes, Config, DataFormat, NumClasses, Roles, Seed, Size, Tensor, Tree
 
@@ -392,13 +393,7 @@ class _Others:
 
     def __init__(self, others: Any) -> None:
         self.tree = None if others is None else keras.tree.map_structure(keras.ops.convert_to_tensor, others)
-        sizes = {int(x.shape[0]) for x in keras.tree.flatten(self.tree) if x is not None}
-        if others is not None and (len(sizes) != 1 or 0 in sizes):
-            raise ValueError(
-                "`others` should be arrays with as many rows each, one at least. "
-                f"Received: arrays of {sorted(sizes)} rows."
-            )
-        self.size = max(sizes, default=0)
+        self.size = rows_of(self.tree)
 
     def sample(self, data: Any, seed: Seed) -> Tree:
         """As many rows as a batch has, drawn uniformly; None where partners are in the batch."""

@@ -33,6 +33,22 @@ def as_batch(others: Tree, batch: Tree) -> Tree:
     return others
 
 
+def rows_of(others: Tree) -> int:
+    """How many rows arrays have that partners are taken from; 0 for None.
+
+    Raises:
+        ValueError: If they do not have as many each, or none.
+    """
+    if others is None:
+        return 0
+    sizes = {int(x.shape[0]) if getattr(x, "shape", ()) else 0 for x in keras.tree.flatten(others) if x is not None}
+    if len(sizes) != 1 or 0 in sizes:
+        raise ValueError(
+            f"`others` should be arrays with as many rows each, one at least. Received: arrays of {sorted(sizes)} rows."
+        )
+    return sizes.pop()
+
+
 def layout_for(others: Tree, layout: Any) -> Any:
     """What is said of a batch, as far as it speaks of tensors that the others have."""
     by_position = isinstance(others, tuple | list)
