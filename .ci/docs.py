@@ -18,9 +18,10 @@ import tempfile
 import nbformat
 from docutils.utils.math import latex2mathml
 from sphinx.application import Sphinx
+from sphinx.util.inspect import stringify_signature
 
 import keras_mixup
-from keras_mixup import zoo
+from keras_mixup import types, zoo
 
 ROOT = pathlib.Path(__file__).parent.parent
 # Guides in the order of reading; those that are not there are left out.
@@ -73,6 +74,8 @@ OPTIONS = {
     "default_role": "py:obj",  # `name` is code, and a link where the name is known
     "autodoc_inherit_docstrings": False,  # what Keras says of its own methods is not ours
     "autodoc_member_order": "bysource",
+    # By their names, not by what they stand for.
+    "autodoc_type_aliases": {name: name for name in vars(types) if name[0].isupper()},
     "add_module_names": False,
     "napoleon_custom_sections": [("Call arguments", "Arguments of a call"), ("Reference", "References")],
     "napoleon_use_rtype": False,
@@ -229,6 +232,7 @@ def api():
             thing = getattr(keras_mixup, name)
             parts += [f"## {name}", "", *directive("class" if isinstance(thing, type) else "function", name)]
         found[page] = "\n".join(parts)
+    found["types"] = "\n".join(["# Names in annotations", "", "```python", inspect.getsource(types), "```", ""])
     found["attacks"] = "\n".join(["# Attack a network", "", *directive("module", "attacks", members=True)])
     for suffix in ZOO:
         package = zoo if not suffix else __import__(f"keras_mixup.zoo{suffix}", fromlist=["_"])
@@ -253,7 +257,10 @@ def as_written(app, what, name, thing, options, signature, returns):
     """The arguments of a class as its constructor has them: Keras wraps it in one of `*args`."""
     if what == "class" and isinstance(thing, type) and "__init__" in vars(thing):
         written = inspect.signature(thing.__init__)
-        return str(written.replace(parameters=list(written.parameters.values())[1:])), returns
+        written = written.replace(
+            parameters=list(written.parameters.values())[1:], return_annotation=inspect.Signature.empty
+        )
+        return stringify_signature(written), returns
     return None
 
 

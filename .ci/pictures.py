@@ -14,7 +14,20 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from keras_mixup import Batch, Choice, CutMix, DMixup, FMix, MixLayer, Mixup, Remix, ResizeMix, mix
+from keras_mixup import (
+    Batch,
+    Choice,
+    CutMix,
+    DMixup,
+    FMix,
+    MixLayer,
+    Mixup,
+    Remix,
+    ResizeMix,
+    SaliencyMix,
+    SmoothMix,
+    mix,
+)
 
 FOLDER = pathlib.Path(__file__).parent.parent / "keras_mixup" / "guides" / "pictures"
 SIZE = 128  # pixels of a side
@@ -106,6 +119,7 @@ def draw(folder):
         "cutting": gallery(
             {"CutMix()": CutMix(**apart), "ResizeMix()": ResizeMix(**apart), "FMix()": FMix(**apart)}, images, seed=5
         ),
+        "places": gallery({"SaliencyMix()": SaliencyMix(**apart), "SmoothMix()": SmoothMix(**apart)}, images, seed=5),
         "choosing": gallery(
             {"Choice": Choice((Mixup(0.8, **apart), CutMix(1.0, **apart)), per="example")}, images, seed=7
         ),

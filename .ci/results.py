@@ -227,41 +227,14 @@ def draw(found, path=PICTURE):
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    groups = list(dict.fromkeys(one["group"] for one in found))
+    groups = [[one for one in found if one["group"] == name] for name in dict.fromkeys(one["group"] for one in found)]
+    lines = np.cumsum([len(group) + 1 for group in groups])
+    first = int(np.abs(lines - lines[-1] / 2).argmin()) + 1  # groups of the left column
     with matplotlib.rc_context({**figures.STYLE, "font.size": 10, "savefig.dpi": 100}):
-        figure = Figure(figsize=(9.0, 0.235 * (len(found) + 1.25 * len(groups)) + 2.0), layout="constrained")
-        axes, y, places = figure.add_subplot(), 0.0, []
-        reach = 100.0  # no score falls by more
-        for group in groups:
-            places.append((y, group, True))
-            y += 1.0
-            for one in (one for one in found if one["group"] == group):
-                places.append((y, f"{one['title']}  (n = {one['n']})", False))
-                colour, marker, _ = SHOWN[one["verdict"]]
-                if one["interval"]:
-                    low, high = np.clip(one["interval"], -reach, reach)
-                    axes.plot([low, high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt", zorder=2)
-                    for end, kept, arrow in ((one["interval"][0], low, "<"), (one["interval"][1], high, ">")):
-                        if end != kept:  # it goes on beyond the frame
-                            axes.plot(kept, y, arrow, color=colour, markersize=6, clip_on=False, zorder=2)
-                axes.plot(np.clip(one["mean"], -reach, reach), y, marker, color=colour, markersize=6.5, zorder=3)
-                if one["published"] is not False:
-                    axes.plot(one["published"], y, "|", color="black", markersize=13, markeredgewidth=2.6, zorder=4)
-                    if not one["same"]:
-                        axes.plot(one["published"], y, "|", color="white", markersize=9, markeredgewidth=0.9, zorder=5)
-                y += 1.0
-            y += 0.25
-        axes.axvline(0.0, color="0.6", linewidth=1.0, zorder=1)
-        axes.set_ylim(y - 0.25, -0.8)
-        axes.set_xlim(-1.04 * reach, 1.04 * reach)  # room for what points beyond
-        axes.set_yticks([place for place, _, _ in places], [text for _, text, _ in places])
-        for label, (_, _, bold) in zip(axes.get_yticklabels(), places, strict=True):
-            label.set_fontweight("bold" if bold else "normal")
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.grid(axis="x", color="0.9", linewidth=0.7, zorder=0)
-        axes.set_axisbelow(True)
-        axes.set_xlabel("change of test error or named score, in % of that without; left is better")
+        figure = Figure(figsize=(14.0, 7.6), layout="constrained")
+        for axes, shown in zip(figure.subplots(1, 2), (groups[:first], groups[first:]), strict=True):
+            _draw_column(axes, shown)
+        figure.supxlabel("change of test error or named score, in % of that without; left is better", fontsize=10)
         handles = [
             Line2D([], [], color=colour, marker=marker, linewidth=2.2, label=words)
             for colour, marker, words in SHOWN.values()
@@ -289,11 +262,45 @@ def draw(found, path=PICTURE):
                 label="the paper's figure for a larger network and more data; ours is not the same experiment",
             )
         )
-        figure.legend(handles=handles, loc="outside upper left", fontsize=9, borderaxespad=0.2)
+        figure.legend(handles=handles, loc="outside upper left", fontsize=9, borderaxespad=0.2, ncols=2)
         content = io.BytesIO()
         # No version of the library in it, so that it changes only with what it shows.
         figure.savefig(content, format="png", metadata={"Software": None, "Description": drawn(found)})
     atomic.write(path, content.getvalue())
+
+
+def _draw_column(axes, groups):
+    """Draw the effects of some groups below each other."""
+    y, places, reach = 0.0, [], 100.0  # no score falls by more
+    for group in groups:
+        places.append((y, group[0]["group"], True))
+        y += 1.0
+        for one in group:
+            places.append((y, f"{one['title']}  (n = {one['n']})", False))
+            colour, marker, _ = SHOWN[one["verdict"]]
+            if one["interval"]:
+                low, high = np.clip(one["interval"], -reach, reach)
+                axes.plot([low, high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt", zorder=2)
+                for end, kept, arrow in ((one["interval"][0], low, "<"), (one["interval"][1], high, ">")):
+                    if end != kept:  # it goes on beyond the frame
+                        axes.plot(kept, y, arrow, color=colour, markersize=6, clip_on=False, zorder=2)
+            axes.plot(np.clip(one["mean"], -reach, reach), y, marker, color=colour, markersize=6.5, zorder=3)
+            if one["published"] is not False:
+                axes.plot(one["published"], y, "|", color="black", markersize=13, markeredgewidth=2.6, zorder=4)
+                if not one["same"]:
+                    axes.plot(one["published"], y, "|", color="white", markersize=9, markeredgewidth=0.9, zorder=5)
+            y += 1.0
+        y += 0.25
+    axes.axvline(0.0, color="0.6", linewidth=1.0, zorder=1)
+    axes.set_ylim(y - 0.25, -0.8)
+    axes.set_xlim(-1.04 * reach, 1.04 * reach)  # room for what points beyond
+    axes.set_yticks([place for place, _, _ in places], [text for _, text, _ in places])
+    for label, (_, _, bold) in zip(axes.get_yticklabels(), places, strict=True):
+        label.set_fontweight("bold" if bold else "normal")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x", color="0.9", linewidth=0.7, zorder=0)
+    axes.set_axisbelow(True)
 
 
 def kept(path=PICTURE):

@@ -7,33 +7,36 @@ between them and the model's inputs, such as standardising, is the argument `pre
 model. So `epsilon` is 4 of 255 whatever the model's inputs are divided by, and no pixel leaves its range.
 """
 
+from __future__ import annotations
+
+import contextlib
 import functools
 import math
-import numbers
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-from keras_mixup.checks import is_number
+from keras_mixup import checks
 from keras_mixup.gradients import gradient
+from keras_mixup.types import Array, Tensor
 
 _TINY = 1e-37  # of the float32 numbers that are not flushed to 0
 
 
 def fgsm(
-    model,
-    x,
-    y,
-    epsilon,
+    model: keras.layers.Layer,
+    x: Tensor,
+    y: Tensor,
+    epsilon: float,
     *,
-    pixels=(0, 255),
-    preprocess=None,
-    targeted=False,
-    from_logits=True,
-    batch_size=128,
-):
+    pixels: tuple[float, float] = (0, 255),
+    preprocess: Callable[[Tensor], Tensor] | None = None,
+    targeted: bool = False,
+    from_logits: bool = True,
+    batch_size: int = 128,
+) -> Array:
     """Make adversarial examples by the fast gradient sign method: one step to the border of the ball.
 
         x' = clip(x + epsilon sign(grad_x l(f(x), y)))
@@ -80,18 +83,18 @@ def fgsm(
 
 
 def iterated_fgsm(
-    model,
-    x,
-    y,
-    epsilon,
+    model: keras.layers.Layer,
+    x: Tensor,
+    y: Tensor,
+    epsilon: float,
     *,
-    steps=10,
-    pixels=(0, 255),
-    preprocess=None,
-    targeted=False,
-    from_logits=True,
-    batch_size=128,
-):
+    steps: int = 10,
+    pixels: tuple[float, float] = (0, 255),
+    preprocess: Callable[[Tensor], Tensor] | None = None,
+    targeted: bool = False,
+    from_logits: bool = True,
+    batch_size: int = 128,
+) -> Array:
     """Make adversarial examples by the iterated fast gradient sign method (I-FGSM): small steps from the original.
 
         x_0 = x,    x_{k+1} = clip(x_k + epsilon / steps sign(grad_x l(f(x_k), y)))
@@ -134,20 +137,20 @@ def iterated_fgsm(
 
 
 def pgd(
-    model,
-    x,
-    y,
-    epsilon,
+    model: keras.layers.Layer,
+    x: Tensor,
+    y: Tensor,
+    epsilon: float,
     *,
-    steps=10,
-    step_size=None,
-    seed=None,
-    pixels=(0, 255),
-    preprocess=None,
-    targeted=False,
-    from_logits=True,
-    batch_size=128,
-):
+    steps: int = 10,
+    step_size: float | None = None,
+    seed: int | None = None,
+    pixels: tuple[float, float] = (0, 255),
+    preprocess: Callable[[Tensor], Tensor] | None = None,
+    targeted: bool = False,
+    from_logits: bool = True,
+    batch_size: int = 128,
+) -> Array:
     """Make adversarial examples by projected gradient descent: steps from a random point of the ball.
 
         x_0 = clip(x + Uniform(-epsilon, epsilon)),    x_{k+1} = clip(x_k + step_size sign(grad_x l(f(x_k), y)))
@@ -190,7 +193,7 @@ def pgd(
     if step_size is not None and (not _is_finite(step_size) or step_size <= 0):
         raise ValueError(f"`step_size` should be a finite number > 0, or None. Received: step_size={step_size!r}.")
     if seed is not None:
-        _check_integer("seed", seed, least=0)
+        checks.integer("seed", seed, least=0)
     options, generator = _Options(pixels, preprocess, targeted, from_logits, batch_size), np.random.default_rng(seed)
     return _attack(model, x, y, epsilon, options, steps, step_size, reach=2.5, generator=generator)
 
@@ -198,14 +201,24 @@ def pgd(
 class _Options(NamedTuple):
     """What all attacks take alike: see `fgsm`."""
 
-    pixels: tuple
-    preprocess: Callable | None
+    pixels: tuple[float, float]
+    preprocess: Callable[[Tensor], Tensor] | None
     targeted: bool
     from_logits: bool
     batch_size: int
 
 
-def _attack(model, x, y, epsilon, options, steps=1, step_size=None, reach=1.0, generator=None):
+def _attack(
+    model: keras.layers.Layer,
+    x: Tensor,
+    y: Tensor,
+    epsilon: float,
+    options: _Options,
+    steps: int = 1,
+    step_size: float | None = None,
+    reach: float = 1.0,
+    generator: np.random.Generator | None = None,
+) -> Array:
     """Take so many steps from every example, by default such that all together reach so many times epsilon.
 
     Args:
@@ -226,8 +239,8 @@ def _attack(model, x, y, epsilon, options, steps=1, step_size=None, reach=1.0, g
         raise ValueError(f"`preprocess` should be a function, or None. Received: preprocess={preprocess!r}.")
     if not _is_finite(epsilon) or epsilon < 0:
         raise ValueError(f"`epsilon` should be a finite number >= 0. Received: epsilon={epsilon!r}.")
-    _check_integer("steps", steps)
-    _check_integer("batch_size", batch_size)
+    checks.integer("steps", steps)
+    checks.integer("batch_size", batch_size)
     x, pixels = _as_pixels(x, options.pixels)
     if not len(x):
         return x.copy()
@@ -257,7 +270,9 @@ def _attack(model, x, y, epsilon, options, steps=1, step_size=None, reach=1.0, g
 
 
 @functools.lru_cache(maxsize=2)  # two, as a black box needs a source
-def _compiled(model, preprocess, from_logits):
+def _compiled(
+    model: keras.layers.Layer, preprocess: Callable[[Tensor], Tensor], from_logits: bool
+) -> Callable[..., Tensor]:
     """A step of an attack, compiled where the backend can; kept, as to compile takes far longer than to step."""
     step = functools.partial(_step, model, preprocess, from_logits)
     backend = keras.backend.backend()
@@ -269,7 +284,7 @@ def _compiled(model, preprocess, from_logits):
     if backend == "jax":
         import jax
 
-        def stateless(values, *arguments):
+        def stateless(values: list[Tensor], *arguments: Any) -> Tensor:
             # Weights are arguments: as constants they would stay what they were.
             with keras.StatelessScope(state_mapping=zip(model.variables, values, strict=True)):
                 return step(*arguments)
@@ -281,10 +296,19 @@ def _compiled(model, preprocess, from_logits):
     return torch.no_grad()(step)
 
 
-def _step(model, preprocess, from_logits, x, y, lower, upper, step_size):
+def _step(
+    model: keras.layers.Layer,
+    preprocess: Callable[[Tensor], Tensor],
+    from_logits: bool,
+    x: Tensor,
+    y: Tensor,
+    lower: Tensor,
+    upper: Tensor,
+    step_size: Tensor,
+) -> Tensor:
     """clip(x + step_size sign(grad_x l(f(x), y)))."""
 
-    def product(x):
+    def product(x: Tensor) -> Tensor:
         outputs = keras.ops.cast(model(preprocess(x), training=False), "float32")
         logits = outputs if from_logits else keras.ops.log(keras.ops.maximum(outputs, _TINY))
         slope = keras.ops.stop_gradient(_slope(logits, y))
@@ -296,7 +320,7 @@ def _step(model, preprocess, from_logits, x, y, lower, upper, step_size):
     return keras.ops.minimum(keras.ops.maximum(x + step_size * sign, lower), upper)
 
 
-def _slope(logits, y):
+def _slope(logits: Tensor, y: Tensor) -> Tensor:
     """The gradient of the cross-entropy by the logits, but for a positive factor for each example.
 
         p_c sum_k y_k - y_c = p_c sum_{k != c} y_k - y_c sum_{k != c} p_k
@@ -309,18 +333,16 @@ def _slope(logits, y):
     return slope / keras.ops.maximum(keras.ops.max(keras.ops.abs(slope), axis=-1, keepdims=True), _TINY)
 
 
-def _identity(x):
+def _identity(x: Tensor) -> Tensor:
     return x
 
 
-def _as_pixels(x, pixels):
+def _as_pixels(x: Tensor, pixels: tuple[float, float]) -> tuple[Array, tuple[float, float]]:
     """The array and its range, once it is sure that it is one of pixels in that range."""
-    try:
+    low = high = math.nan
+    with contextlib.suppress(TypeError, ValueError):
         low, high = pixels
-        sound = _is_finite(low) and _is_finite(high) and low < high
-    except (TypeError, ValueError):
-        sound = False
-    if not sound:
+    if not (_is_finite(low) and _is_finite(high) and low < high):
         raise ValueError(
             "`pixels` should be two finite numbers, the least and the greatest value of a pixel. "
             f"Received: pixels={pixels!r}."
@@ -340,7 +362,7 @@ def _as_pixels(x, pixels):
     return x, (low, high)
 
 
-def _classes(model, preprocess, x):
+def _classes(model: keras.layers.Layer, preprocess: Callable[[Tensor], Tensor], x: Tensor) -> int:
     """How many classes the model has, by its logits of one example."""
     shape = tuple(model(preprocess(_as_tensor(x[:1])), training=False).shape)
     if len(shape) != 2 or shape[1] < 2:
@@ -350,7 +372,7 @@ def _classes(model, preprocess, x):
     return shape[1]
 
 
-def _as_rows(y, classes, size):
+def _as_rows(y: Tensor, classes: int, size: int) -> Array:
     """Targets as float32 rows."""
     y = keras.ops.convert_to_numpy(y) if keras.ops.is_tensor(y) else np.asarray(y)
     if y.shape == (size,) and y.dtype.kind in "iu":
@@ -367,15 +389,9 @@ def _as_rows(y, classes, size):
     return y.astype("float32")
 
 
-def _as_tensor(array):
+def _as_tensor(array: Any) -> Tensor:
     return keras.ops.convert_to_tensor(np.asarray(array, "float32"))
 
 
-def _check_integer(name, value, least=1):
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-        kind = "a positive integer" if least else "an integer >= 0"
-        raise ValueError(f"`{name}` should be {kind}. Received: {name}={value!r}.")
-
-
-def _is_finite(value):
-    return is_number(value) and math.isfinite(value)
+def _is_finite(value: Any) -> bool:
+    return checks.is_number(value) and math.isfinite(value)

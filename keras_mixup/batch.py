@@ -9,7 +9,8 @@ mix_batch     all of it: read, draw once, apply the draw to every tensor
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol
 
 import keras
 
@@ -32,6 +33,21 @@ from keras_mixup.roles import (
     SAMPLE_WEIGHT,
     SERIES,
     TARGETS,
+    Leaf,
+)
+from keras_mixup.types import (
+    Axes,
+    Config,
+    CutAxes,
+    DataFormat,
+    NumClasses,
+    Path,
+    Roles,
+    Seed,
+    Shape,
+    Size,
+    Tensor,
+    Tree,
 )
 
 
@@ -56,17 +72,30 @@ class Batch(NamedTuple):
     (8,)
     """
 
-    size: Any
-    targets: Any = None
-    features: tuple = ()
-    image_size: tuple | None = None
-    axes: tuple = ()
+    size: Size
+    targets: Tensor = None
+    features: tuple[Tensor, ...] = ()
+    image_size: Shape | None = None
+    axes: tuple[tuple[int, ...] | None, ...] = ()
     others: "Batch | None" = None
 
     @property
-    def partners(self):
+    def partners(self) -> "Batch":
         """The batch that partners are taken from."""
         return self if self.others is None else self.others
+
+
+class Drawing(Protocol):
+    """What draws for a batch: a `Method`."""
+
+    @property
+    def mixes(self) -> bool:
+        """Whether it ever changes a batch."""
+        ...
+
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
+        """Draw for a batch."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,15 +123,15 @@ class Layout:
         ValueError: If an argument is out of range.
     """
 
-    num_classes: int | dict | None = None
+    num_classes: NumClasses | None = None
     pairs: bool = False
-    roles: dict | None = None
-    data_format: str | None = None
-    axes: int | tuple | None = None
+    roles: Roles | None = None
+    data_format: DataFormat | None = None
+    axes: Axes | None = None
     box_format: str | None = None
     min_area: float = 0.1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_num_classes(self.num_classes)
         checks.truth("pairs", self.pairs)
         if self.pairs and self.num_classes is not None:
@@ -118,7 +147,7 @@ class Layout:
             checks.one_of("box_format", self.box_format, FORMATS)
         checks.number("min_area", self.min_area, least=0, most=1)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The arguments as plain data, for saving with Keras: dicts as lists of pairs, whose keys JSON would change."""
         config = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         for name in ("num_classes", "roles"):
@@ -127,7 +156,7 @@ class Layout:
         return config
 
     @classmethod
-    def options(cls, config):
+    def options(cls, config: Config) -> Config:
         """The arguments back from what `get_config` made of them, taken out of a door's config."""
         names = [field.name for field in dataclasses.fields(cls) if field.name in config]
         options = {name: config.pop(name) for name in names}
@@ -140,25 +169,25 @@ class Layout:
 class Part(NamedTuple):
     """A tensor that takes part in the mix, and all that was decided about it."""
 
-    path: tuple
+    path: Path
     name: str
     key: str
     role: str
     form: str
     tensor: Any
     dtype: str  # it leaves in
-    axes: tuple | None = None  # that a cut follows, and how many places one place of the cut is long on each
+    axes: CutAxes | None = None  # that a cut follows
 
 
 class Reading(NamedTuple):
     """A batch as it was read: its leaves, the parts among them (None for what is left alone), and sizes."""
 
-    leaves: list
-    parts: list
-    image_size: tuple | None
-    grid: tuple | None
+    leaves: list[Leaf]
+    parts: list[Part | None]
+    image_size: Shape | None
+    grid: Shape | None
 
-    def seen(self):
+    def seen(self) -> Batch:
         """What a method sees of it."""
         parts = [part for part in self.parts if part is not None]
         targets = [part for part in parts if part.role in (TARGETS, PAIRS)]
@@ -169,12 +198,23 @@ class Reading(NamedTuple):
             targets[0].tensor if len(targets) == 1 else None,
             tuple(part.tensor for part in features),
             self.grid,
-            tuple(part.axes and tuple(axis for axis, _ in part.axes) for part in features),
+            tuple(tuple(axis for axis, _ in part.axes) if part.axes else None for part in features),
         )
 
 
 @tables.by_library_of_batch
-def mix_batch(batch, method, seed, *, others=None, dtype="float32", training=True, inputs=True, layout=None, **options):
+def mix_batch(
+    batch: Tree,
+    method: Drawing,
+    seed: Seed,
+    *,
+    others: Tree = None,
+    dtype: str = "float32",
+    training: bool = True,
+    inputs: bool = True,
+    layout: Layout | None = None,
+    **options: Any,
+) -> Tree:
     """Mix a batch by one draw of a method and return it in the same structure.
 
     Args:
@@ -208,16 +248,18 @@ def mix_batch(batch, method, seed, *, others=None, dtype="float32", training=Tru
     ((4, 8, 8, 3), (4, 3))
     """
     layout = Layout(**options) if layout is None else layout
-    form = {"dtype": dtype, "training": training, "inputs": inputs}
+    form: dict[str, Any] = {"dtype": dtype, "training": training, "inputs": inputs}
     reading = read(batch, layout, method, **form)
-    parts, alone, draw = reading.parts, set(), None
+    of_others, both, draw = None, reading.parts, None
+    alone: set[Path] = set()
     if others is not None:
         others = as_batch(others, batch)
         of_others = read(others, layout_for(others, layout), method, **form)
         both, alone = beside(reading, of_others, method)
+    parts = reading.parts
     if training and method.mixes:
         seen = reading.seen()
-        if others is None:
+        if of_others is None:
             draw = method.draw(seen, seed)
         else:
             parts, draw = both, method.draw(seen._replace(others=of_others.seen()), seed)
@@ -236,7 +278,9 @@ def mix_batch(batch, method, seed, *, others=None, dtype="float32", training=Tru
     return keras.tree.pack_sequence_as(batch, mixed)
 
 
-def read(batch, layout, method, *, dtype="float32", training=True, inputs=True):
+def read(
+    batch: Tree, layout: Layout, method: Any, *, dtype: str = "float32", training: bool = True, inputs: bool = True
+) -> Reading:
     """Decide what every tensor of a batch is and in what form it is mixed.
 
     Args:
@@ -257,7 +301,7 @@ def read(batch, layout, method, *, dtype="float32", training=True, inputs=True):
     by_position = isinstance(batch, tuple | list)
     if training and (layout.pairs or layout.num_classes is not None):
         _check_targets(leaves, layout)
-    axes = {leaf.path: _cut_axes(leaf, layout) for leaf in leaves if leaf.role == FEATURES}
+    axes: dict[Path, Any] = {leaf.path: _cut_axes(leaf, layout) for leaf in leaves if leaf.role == FEATURES}
     if method.cuts:
         _check_cut(leaves, axes, method)
     images = [leaf for leaf in leaves if axes.get(leaf.path)]
@@ -277,7 +321,7 @@ def read(batch, layout, method, *, dtype="float32", training=True, inputs=True):
     return Reading(leaves, parts, size, grid)
 
 
-def _mix_part(part, draw, alone=False):
+def _mix_part(part: Part, draw: Draw | None, alone: bool = False) -> Tensor:
     """Apply a draw to one part, each form in its way; without a draw only the form changes.
 
     What is `alone`, having no counterpart where the partners come from, keeps its own number.
@@ -301,7 +345,7 @@ def _mix_part(part, draw, alone=False):
     return mixed
 
 
-def _pairs(part, draw):
+def _pairs(part: Part, draw: Draw | None) -> Tensor:
     """Targets with a last axis: the original's, the partner's, and the weight of the original."""
     x, ops = part.tensor, tables.of(part.tensor)
     if len(x.shape) == 2 and x.shape[1] == 1:
@@ -326,7 +370,7 @@ def _pairs(part, draw):
     return ops.stack([own, other, weight], axis=-1)
 
 
-def _check_rows(reading, draw):
+def _check_rows(reading: Reading, draw: Draw) -> None:
     """A method that changes the number of rows needs every leaf, and sample weights if it sets them."""
     passing = [
         leaf.name
@@ -348,13 +392,14 @@ def _check_rows(reading, draw):
 # --- What is cut, and along which axes ---
 
 
-def _cut_axes(leaf, layout):
+def _cut_axes(leaf: Leaf, layout: Layout) -> tuple[int, ...] | None:
     """The axes of features along which they can be cut; None where that is not sure."""
     if not roles.is_quantity(leaf.tensor):
         return None
     rank = _rank(leaf)
     if layout.axes is not None:
-        return layout.axes if max(layout.axes) < rank else None
+        axes: Any = layout.axes
+        return axes if max(axes) < rank else None
     if leaf.key in SERIES:
         return (1,) if rank in (2, 3) else None
     if rank == 3:
@@ -364,7 +409,7 @@ def _cut_axes(leaf, layout):
     return image_axes(leaf.tensor, layout.data_format)
 
 
-def _looks_turned(x):
+def _looks_turned(x: Tensor) -> bool:
     """Whether images seem to have their channels where the data format of Keras does not say they are."""
     first, last = x.shape[1], x.shape[-1]
     if keras.config.image_data_format() == "channels_first":
@@ -372,7 +417,7 @@ def _looks_turned(x):
     return first in (1, 3, 4) and last is not None and last > 4
 
 
-def _check_cut(leaves, spaces, method):
+def _check_cut(leaves: list[Leaf], spaces: dict[Path, Any], method: Any) -> None:
     """All features are images, or series, of one size: otherwise it is not sure what to cut."""
     name = type(method).__name__
     features = [leaf for leaf in leaves if leaf.role == FEATURES]
@@ -413,7 +458,7 @@ def _check_cut(leaves, spaces, method):
             )
 
 
-def _map_axes(leaf, size, axes):
+def _map_axes(leaf: Leaf, size: Shape, axes: tuple[int, ...]) -> tuple[int, ...] | None:
     """Where a leaf beside images has their height and width, or the length of the series; None if it has not.
 
     Masks may be whole multiples and parts of the images. Of a series' targets a table may be one of classes.
@@ -432,7 +477,7 @@ def _map_axes(leaf, size, axes):
     candidates = [axes, *(tuple(range(first, first + sides)) for first in (1, rank - sides - 1, rank - sides))]
     candidates = [candidate for candidate in candidates if candidate[0] > 0 and candidate[-1] < rank]
 
-    def fits(length, side, times):
+    def fits(length: int | None, side: int | None, times: bool) -> bool:
         if length is None or side is None or length == side:
             return True
         return times and length > 0 and (length % side == 0 or side % length == 0)
@@ -444,7 +489,7 @@ def _map_axes(leaf, size, axes):
     return None
 
 
-def _grid(leaves, spaces, size):
+def _grid(leaves: list[Leaf], spaces: dict[Path, Any], size: Shape) -> Shape:
     """The places that a cut counts in: those of the coarsest among images and maps, so that it is exact in all."""
     grid = list(size)
     for leaf in leaves:
@@ -456,7 +501,7 @@ def _grid(leaves, spaces, size):
     return tuple(grid)
 
 
-def _lengths(x, axes):
+def _lengths(x: Tensor, axes: tuple[int, ...]) -> Shape:
     """How long a tensor is along some axes; None where it is not known."""
     return tuple(x.shape[axis] for axis in axes)
 
@@ -464,7 +509,7 @@ def _lengths(x, axes):
 # --- In what form ---
 
 
-def _classes(leaves, spaces, layout, by_position):
+def _classes(leaves: list[Leaf], spaces: dict[Path, Any], layout: Layout, by_position: bool) -> dict[Path, int]:
     """The number of classes of each target that `num_classes` speaks of, by path."""
     given = layout.num_classes
     if given is None:
@@ -492,7 +537,16 @@ def _classes(leaves, spaces, layout, by_position):
     return dict.fromkeys([leaf.path for leaf in speaks_of], given)
 
 
-def _part(leaf, axes, classes, layout, method, dtype, size, grid):
+def _part(
+    leaf: Leaf,
+    axes: Any,
+    classes: int | None,
+    layout: Layout,
+    method: Any,
+    dtype: str,
+    size: Any,
+    grid: Any,
+) -> Part:
     """The part that a leaf is, by the table; None if it is left alone."""
     kind_of_method = forms.BOTH if method.cuts and method.averages else forms.CUTS if method.cuts else forms.AVERAGES
     role = PAIRS if leaf.role in (TARGETS, MASKS) and layout.pairs else leaf.role
@@ -503,7 +557,7 @@ def _part(leaf, axes, classes, layout, method, dtype, size, grid):
     rule = forms.rule_for(role, kind, shape, classes is not None, kind_of_method)
     if rule.form is None:
         raise ValueError(
-            rule.refusal.format(
+            str(rule.refusal).format(
                 role=forms.NOUNS[leaf.role],
                 name=leaf.name,
                 received=roles.words(leaf.tensor),
@@ -520,7 +574,7 @@ def _part(leaf, axes, classes, layout, method, dtype, size, grid):
     return Part(leaf.path, leaf.name, leaf.key, role, rule.form, tensor, out, axes or None)
 
 
-def _of_the_images_size(tensor, leaf, axes, size):
+def _of_the_images_size(tensor: Tensor, leaf: Leaf, axes: tuple[int, ...], size: Shape) -> Tensor:
     """The tensor; where its size is not known before the batch is there, only if it is that of the images."""
     ops = tables.of(leaf.tensor)
     if all(isinstance(n, int) for n in (*size, *_lengths(leaf.tensor, axes))):
@@ -530,12 +584,12 @@ def _of_the_images_size(tensor, leaf, axes, size):
     return ops.required(tensor, good, f"`{leaf.name}` should be as high and wide as the images. Resize it.")
 
 
-def _times(length, places):
+def _times(length: Size, places: Size) -> int:
     """How many numbers along an axis one place of the cut is long; one where that is not known."""
     return length // places if isinstance(length, int) and isinstance(places, int) and places else 1
 
 
-def _may_be_a_map(leaf, size):
+def _may_be_a_map(leaf: Leaf, size: Shape) -> bool:
     """Whether a leaf beside what is cut, and not of its size, is one that should be: told so, or of a rank like it."""
     if leaf.role == MASKS:
         return True
@@ -545,7 +599,7 @@ def _may_be_a_map(leaf, size):
     return _rank(leaf) > 2 or (len(size) == 1 and _rank(leaf) == 2 and leaf.tensor.shape[1] == size[0])
 
 
-def _shape(leaf, classes, axes=None):
+def _shape(leaf: Leaf, classes: int | None, axes: Any = None) -> str:
     """The kind of a leaf's shape, as the table has them."""
     rank, last = _rank(leaf), leaf.tensor.shape[-1] if _rank(leaf) else None
     if rank == 1:
@@ -560,12 +614,12 @@ def _shape(leaf, classes, axes=None):
     return "block"
 
 
-def _encoded(leaf, role, form, classes, dtype):
+def _encoded(leaf: Leaf, role: str, form: str, classes: int | None, dtype: str) -> tuple[Tensor, str]:
     """The tensor as it is mixed, and the dtype it leaves in."""
     own = roles.dtype_of(leaf.tensor)
     is_float = roles.is_float(leaf.tensor)
     ops = tables.of(leaf.tensor)
-    if form == ONE_HOT:
+    if form == ONE_HOT and classes is not None:
         ids = leaf.tensor
         if len(ids.shape) > 1 and ids.shape[-1] == 1:
             ids = ops.reshape(ids, ops.shape(ids)[:-1])
@@ -584,7 +638,7 @@ def _encoded(leaf, role, form, classes, dtype):
     return leaf.tensor, "float32"
 
 
-def one_hot_rows(ids, classes, name="y"):
+def one_hot_rows(ids: Tensor, classes: int, name: str = "y") -> Tensor:
     """Class ids of any dtype as float32 one-hot rows; what is no class is an error, or NaN where a step is compiled.
 
     Args:
@@ -619,14 +673,14 @@ def one_hot_rows(ids, classes, name="y"):
     return ops.checked(ops.one_hot(ids, classes), good[..., None], message)
 
 
-def _not_rows(name):
+def _not_rows(name: str) -> str:
     return (
         f"Integer rows of `num_classes` places should hold zeros and ones: `{name}`. If they are ids of several "
         "positions, write `roles={...: 'masks'}`; if quantities, cast them to float32."
     )
 
 
-def _check_targets(leaves, layout):
+def _check_targets(leaves: list[Leaf], layout: Layout) -> None:
     """`num_classes` and `pairs` speak of targets, so there should be some."""
     if not any(leaf.role in (TARGETS, MASKS) for leaf in leaves):
         what = "pairs=True" if layout.pairs else f"num_classes={layout.num_classes!r}"
@@ -638,16 +692,16 @@ def _check_targets(leaves, layout):
         )
 
 
-def _groups(parts):
+def _groups(parts: list[Part | None]) -> Iterable[list[int]]:
     """The places of bounding boxes and what belongs to them, by the dict they are in."""
-    groups = {}
+    groups: dict[Path, list[int]] = {}
     for k, part in enumerate(parts):
         if part is not None and part.role == BOXES:
             groups.setdefault(part.path[:-1], []).append(k)
     return groups.values()
 
 
-def _rank(leaf):
+def _rank(leaf: Leaf) -> int:
     try:
         return len(leaf.tensor.shape)
     except ValueError:
@@ -656,7 +710,7 @@ def _rank(leaf):
         ) from None
 
 
-def _batched(leaf):
+def _batched(leaf: Leaf) -> Leaf:
     """The leaf with a tensor of its library, once it is sure that it has a batch axis."""
     if leaf.role in (PASS, INPUTS) or not roles.is_numeric(leaf.tensor):
         return leaf
@@ -677,7 +731,7 @@ def _batched(leaf):
     return leaf
 
 
-def _batch_size(parts):
+def _batch_size(parts: list[Part]) -> Size:
     """The number of examples: a Python int where any part knows it, else read off the features."""
     sizes = {part.name: part.tensor.shape[0] for part in parts if part.tensor.shape[0] is not None}
     if len(set(sizes.values())) > 1:
@@ -691,10 +745,10 @@ def _batch_size(parts):
 # --- The arguments of a layout ---
 
 
-def _check_num_classes(num_classes):
+def _check_num_classes(num_classes: Any) -> None:
     """Raise a `ValueError` unless `num_classes` is None, a positive integer, or a dict of them."""
 
-    def positive(value):
+    def positive(value: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
     if isinstance(num_classes, dict):
@@ -708,7 +762,7 @@ def _check_num_classes(num_classes):
         )
 
 
-def _axes(axes):
+def _axes(axes: Axes | None) -> tuple[int, ...] | None:
     """The axes to cut along as a tuple of integers in order, None as None."""
     if axes is None:
         return None

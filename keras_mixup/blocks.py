@@ -5,20 +5,26 @@ instead of once per operation. NumPy lets go of Python's lock while it computes.
 loader, which share the cores already, there is one thread.
 """
 
+from __future__ import annotations
+
 import contextvars
 import functools
 import math
 import multiprocessing
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
+
+from keras_mixup.types import Array, CutAxes
 
 NUMBERS = 1 << 16  # at once: 256 KB of float32
 THREADS_FROM_BYTES = 1 << 21  # of results; for fewer, handing them out takes longer than it saves
 
 
-def dtype_of(name):
+def dtype_of(name: str) -> np.dtype[Any]:
     """NumPy's dtype of a name, of bfloat16 and its kin too."""
     try:
         return np.dtype(name)
@@ -28,7 +34,7 @@ def dtype_of(name):
         return np.dtype(getattr(ml_dtypes, name))
 
 
-def mix(x, weight, original, partner, precision, dtype):
+def mix(x: Array, weight: Array, original: Array, partner: Array, precision: str, dtype: str) -> Array:
     """Blend two examples per row: weight * x[original] + (1 - weight) * x[partner].
 
     Args:
@@ -42,14 +48,14 @@ def mix(x, weight, original, partner, precision, dtype):
     Returns:
         An array of shape `(rows, ...)`.
     """
-    precision, numbers = np.dtype(precision), math.prod(x.shape[1:])
+    kind, numbers = np.dtype(precision), math.prod(x.shape[1:])
     mixed = np.empty((len(original), *x.shape[1:]), dtype_of(dtype))
     flat = mixed.reshape(len(original), numbers)
-    weight = np.asarray(weight, precision)
+    weight = np.asarray(weight, kind)
     other_weight = 1 - weight
 
-    def write(rows):
-        scratch = np.empty((2, min(NUMBERS, numbers) * (rows.stop - rows.start)), precision)
+    def write(rows: slice) -> None:
+        scratch = np.empty((2, min(NUMBERS, numbers) * (rows.stop - rows.start)), kind)
         if rows.stop - rows.start == 1:
             one, two = (x[which[rows.start]].reshape(1, -1) for which in (original, partner))
         else:
@@ -58,9 +64,9 @@ def mix(x, weight, original, partner, precision, dtype):
             places = slice(start, start + NUMBERS)
             out = flat[rows, places]
             first, second = (part[: out.size].reshape(out.shape) for part in scratch)
-            first = out if out.dtype == precision else first
+            first = out if out.dtype == kind else first
             for side, share, product in ((one, weight, first), (two, other_weight, second)):
-                np.multiply(side[:, places], share[rows, None], out=product, dtype=precision, casting="unsafe")
+                np.multiply(side[:, places], share[rows, None], out=product, dtype=kind, casting="unsafe")
             if first is out:
                 np.add(first, second, out=out)
             else:
@@ -70,7 +76,16 @@ def mix(x, weight, original, partner, precision, dtype):
     return mixed
 
 
-def paste(x, weight, original, partner, box, axes, precision, dtype):
+def paste(
+    x: Array,
+    weight: Array,
+    original: Array,
+    partner: Array,
+    box: Array,
+    axes: CutAxes,
+    precision: str | None,
+    dtype: str,
+) -> Array:
     """As `mix`, but for the partner alone inside a box.
 
     Args:
@@ -89,7 +104,7 @@ def paste(x, weight, original, partner, box, axes, precision, dtype):
     if precision is None or np.all(weight == 1):
         mixed = np.empty((len(original), *x.shape[1:]), dtype_of(dtype))
 
-        def write(rows):
+        def write(rows: slice) -> None:
             mixed[rows] = x[original[rows]]
 
         _in_groups(write, len(original), math.prod(x.shape[1:]), mixed.nbytes)
@@ -102,26 +117,26 @@ def paste(x, weight, original, partner, box, axes, precision, dtype):
         inside = [slice(None)] * (x.ndim - 1)
         for side, (axis, times) in enumerate(axes):
             inside[axis - 1] = slice(place[side] * times, place[side + sides] * times)
-        mixed[(row, *inside)] = x[(other, *inside)]
+        mixed[row][tuple(inside)] = x[other][tuple(inside)]
     return mixed
 
 
-def by_rows(function):
+def by_rows(function: Callable[..., Array]) -> Callable[..., Array]:
     """A function of whole batches, `function(x, weight, original, partner, ..., dtype)`, that works group by group.
 
     What it is given besides is cut into the same rows, where it has as many.
     """
 
-    def mixed_by_rows(x, weight, original, partner, *rest):
+    def mixed_by_rows(x: Array, weight: Array, original: Array, partner: Array, *rest: Any) -> Array:
         count = len(original)
         mixed = np.empty((count, *x.shape[1:]), dtype_of(rest[-1]))
 
-        def own(one, rows):
+        def own(one: Any, rows: slice) -> Any:
             if isinstance(one, tuple):
                 return tuple(own(part, rows) for part in one)
             return one[rows] if isinstance(one, np.ndarray) and len(one) == count else one
 
-        def write(rows):
+        def write(rows: slice) -> None:
             mixed[rows] = function(x, weight[rows], original[rows], partner[rows], *own(rest, rows))
 
         _in_groups(write, count, math.prod(x.shape[1:]), mixed.nbytes)
@@ -130,7 +145,7 @@ def by_rows(function):
     return mixed_by_rows
 
 
-def _in_groups(write, count, numbers, size):
+def _in_groups(write: Callable[[slice], None], count: int, numbers: int, size: int) -> None:
     """Let a function write groups of rows, whose slices it is given, several at once where that is worth it."""
     many = max(1, NUMBERS // max(numbers, 1))
     groups = [slice(start, min(start + many, count)) for start in range(0, count, many)]
@@ -142,7 +157,7 @@ def _in_groups(write, count, numbers, size):
     # A thread begins with settings of its own: NumPy's of errors, and ours of the library that mixes.
     several = [contextvars.copy_context() for _ in groups]
 
-    def write_here(context, group):
+    def write_here(context: contextvars.Context, group: slice) -> None:
         with np.errstate(**errors):
             context.run(write, group)
 
@@ -152,10 +167,10 @@ def _in_groups(write, count, numbers, size):
 
 
 @functools.cache
-def _threads(process):
+def _threads(process: int) -> ThreadPoolExecutor:
     """The threads of a process: those of its parent are not there after a fork."""
     return ThreadPoolExecutor(_cores(), thread_name_prefix="keras_mixup")
 
 
-def _cores():
+def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

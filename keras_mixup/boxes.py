@@ -13,8 +13,13 @@ as it is, but for `weights`, which are multiplied by the weight that the box's i
 Inside, boxes are four tensors (top, left, bottom, right) in pixels, each of shape `(rows, n)`.
 """
 
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
 from keras_mixup import ops as tables
 from keras_mixup.roles import BOX_KEYS, dtype_of, role_for, words
+from keras_mixup.types import Ops, Shape, Tensor
 
 FORMATS = (
     "xyxy",
@@ -26,10 +31,11 @@ FORMATS = (
     "rel_xywh",
 )
 TFDS_FORMAT = "rel_yxyx"  # `tfds.features.BBoxFeature`
+Edges: TypeAlias = tuple[Tensor, ...]  # top, left, bottom, right
 CLOSE = 1e-3  # of a pixel: coordinates that are shares of an image's sides are not exact
 
 
-def mix_boxes(parts, draw, layout, image_size, grid):
+def mix_boxes(parts: list[Any], draw: Any, layout: Any, image_size: Any, grid: Any) -> list[Tensor]:
     """Mix the boxes of a batch, with all that belongs to them.
 
     Args:
@@ -93,7 +99,7 @@ def mix_boxes(parts, draw, layout, image_size, grid):
 # --- What the tensors of a dict of boxes are ---
 
 
-def _coordinates(parts):
+def _coordinates(parts: list[Any]) -> Any:
     """The tensor of coordinates: the one of shape `(batch, boxes, 4)`, by its key if there are several."""
     candidates = [part for part in parts if len(part.tensor.shape) == 3 and part.tensor.shape[2] in (4, None)]
     named = [part for part in candidates if part.key in BOX_KEYS]
@@ -101,7 +107,7 @@ def _coordinates(parts):
     return several[0] if len(several) == 1 else None
 
 
-def _check_entries(parts, coordinates):
+def _check_entries(parts: list[Any], coordinates: Any) -> None:
     """Every tensor has an entry for each box."""
     lengths = {part.tensor.shape[1] for part in parts if len(part.tensor.shape) > 1}
     boxes = coordinates.tensor.shape[1] if coordinates is not None else next(iter(lengths), None)
@@ -115,7 +121,7 @@ def _check_entries(parts, coordinates):
             )
 
 
-def _check_draw(parts, draw, coordinates):
+def _check_draw(parts: list[Any], draw: Any, coordinates: Any) -> None:
     """The draw is one that boxes can follow."""
     if draw.region is not None or len(draw.partner.shape) == 2:
         raise ValueError(
@@ -134,7 +140,7 @@ def _check_draw(parts, draw, coordinates):
         )
 
 
-def _padding(part, coordinates):
+def _padding(part: Any, coordinates: Any) -> int:
     """Keras' padding for one tensor of the dict."""
     dtype = dtype_of(part.tensor)
     if dtype == "bool":
@@ -149,7 +155,7 @@ def _padding(part, coordinates):
     return -1
 
 
-def _format(part, layout):
+def _format(part: Any, layout: Any) -> str:
     """In what format the coordinates are."""
     if layout.box_format is not None:
         return layout.box_format
@@ -165,7 +171,7 @@ def _format(part, layout):
 # --- From a format to edges in pixels, and back ---
 
 
-def to_edges(ops, boxes, form, image_size):
+def to_edges(ops: Ops, boxes: Tensor, form: str, image_size: Shape) -> Edges:
     """Boxes of any format as (top, left, bottom, right) in pixels."""
     a, b, c, d = (ops.cast(boxes[..., k], "float32") for k in range(4))
     kind = form.removeprefix("rel_")
@@ -182,11 +188,11 @@ def to_edges(ops, boxes, form, image_size):
     return tuple(edge * side for edge, side in zip(edges, _sides(ops, image_size) * 2, strict=True))
 
 
-def _from_edges(ops, edges, form, image_size):
+def _from_edges(ops: Ops, edges: Edges, form: str, image_size: Shape) -> Tensor:
     """The way back from `to_edges`."""
     kind = form.removeprefix("rel_")
     if form != kind:
-        edges = [edge / side for edge, side in zip(edges, _sides(ops, image_size) * 2, strict=True)]
+        edges = tuple(edge / side for edge, side in zip(edges, _sides(ops, image_size) * 2, strict=True))
     top, left, bottom, right = edges
     if kind == "yxyx":
         numbers = top, left, bottom, right
@@ -199,7 +205,7 @@ def _from_edges(ops, edges, form, image_size):
     return ops.stack(list(numbers), axis=-1)
 
 
-def _replaced(ops, boxes, before, after, form, image_size, dtype):
+def _replaced(ops: Ops, boxes: Tensor, before: Edges, after: Edges, form: str, image_size: Shape, dtype: str) -> Tensor:
     """The boxes as they were given, bit for bit, but for those of which an edge has moved."""
     moved = sum(ops.abs(one - two) for one, two in zip(before, after, strict=True)) > 0.0
     new = _from_edges(ops, after, form, image_size)
@@ -208,7 +214,7 @@ def _replaced(ops, boxes, before, after, form, image_size, dtype):
     return ops.where(_like(ops, moved, new), ops.cast(new, dtype), boxes)
 
 
-def _in_pixels(ops, box, image_size, grid):
+def _in_pixels(ops: Ops, box: Tensor, image_size: Shape, grid: Shape) -> Edges:
     """A box of the draw for each row (or one for all), counted in the places of its grid, as edges in pixels."""
     factors = [
         size / ops.cast(places, "float32") for size, places in zip(_sides(ops, image_size), grid, strict=True)
@@ -216,12 +222,12 @@ def _in_pixels(ops, box, image_size, grid):
     return tuple(ops.reshape(ops.cast(box[:, k], "float32"), (-1, 1)) * factor for k, factor in enumerate(factors))
 
 
-def _sides(ops, image_size):
+def _sides(ops: Ops, image_size: Shape) -> tuple[Tensor, ...]:
     """Height and width as float32 numbers."""
     return tuple(ops.cast(side, "float32") for side in image_size)
 
 
-def _like(ops, values, tensor):
+def _like(ops: Ops, values: Tensor, tensor: Tensor) -> Tensor:
     """Values `(rows, n)` with more axes, as many as a tensor has."""
     return ops.reshape(values, (*ops.shape(values), *(1,) * (len(tensor.shape) - 2)))
 
@@ -229,14 +235,16 @@ def _like(ops, values, tensor):
 # --- What is seen of boxes where images are cut ---
 
 
-def _left(ops, edges, hole, uncut, min_area, image_size):
+def _left(
+    ops: Ops, edges: Edges, hole: Edges, uncut: Tensor, min_area: float, image_size: Shape
+) -> tuple[Edges, Tensor]:
     """Boxes around what a pasted hole leaves of them, and whether enough is left.
 
     The rest of a rectangle is narrower only where the hole covers it from side to side.
     """
     edges = _where(ops, uncut, edges, _clip(ops, edges, _frame(ops, image_size)))
     covered = _clip(ops, edges, hole)
-    rest = list(edges)
+    rest: Any = list(edges)
     for first, last in ((0, 2), (1, 3)):
         start, stop = 1 - first, 3 - first  # the edges across
         across = (covered[start] <= edges[start] + CLOSE) & (covered[stop] >= edges[stop] - CLOSE)
@@ -247,7 +255,9 @@ def _left(ops, edges, hole, uncut, min_area, image_size):
     return _where(ops, uncut, edges, rest), uncut | (_is_seen(rest) & (share >= min_area))
 
 
-def _pasted(ops, edges, hole, window, everywhere, min_area, image_size):
+def _pasted(
+    ops: Ops, edges: Edges, hole: Edges, window: Edges | None, everywhere: Tensor, min_area: float, image_size: Shape
+) -> tuple[Edges, Tensor]:
     """Boxes of a partner, shrunk into its window and clipped to the hole, and whether enough of them is left."""
     whole = _clip(ops, edges, _frame(ops, image_size))
     if window is not None:
@@ -257,38 +267,38 @@ def _pasted(ops, edges, hole, window, everywhere, min_area, image_size):
     return _where(ops, everywhere, edges, clipped), everywhere | (_is_seen(clipped) & (share >= min_area))
 
 
-def _is_whole(ops, window, image_size):
+def _is_whole(ops: Ops, window: Edges, image_size: Shape) -> Tensor:
     """Whether a window is the whole image, so that nothing is shrunk."""
     height, width = _sides(ops, image_size)
     return (window[2] - window[0] >= height) & (window[3] - window[1] >= width)
 
 
-def _shrink(edges, window, sides):
+def _shrink(edges: Edges, window: Edges, sides: tuple[Tensor, ...]) -> Edges:
     """Boxes of an image that is shrunk into a window."""
     top, left, bottom, right = window
     scale, shift = ((bottom - top) / sides[0], (right - left) / sides[1]) * 2, (top, left) * 2
     return tuple(start + edge * ratio for edge, start, ratio in zip(edges, shift, scale, strict=True))
 
 
-def _clip(ops, edges, box):
+def _clip(ops: Ops, edges: Edges, box: Edges) -> Edges:
     """Boxes clipped to a box."""
     return tuple(ops.minimum(ops.maximum(edge, box[k % 2]), box[2 + k % 2]) for k, edge in enumerate(edges))
 
 
-def _frame(ops, image_size):
+def _frame(ops: Ops, image_size: Shape) -> Edges:
     """The edges of the image."""
     return 0.0, 0.0, *_sides(ops, image_size)
 
 
-def _area(ops, edges):
+def _area(ops: Ops, edges: Edges) -> Tensor:
     top, left, bottom, right = edges
     return ops.maximum(bottom - top, 0.0) * ops.maximum(right - left, 0.0)
 
 
-def _is_seen(edges):
+def _is_seen(edges: Edges) -> Tensor:
     top, left, bottom, right = edges
     return (bottom - top > CLOSE) & (right - left > CLOSE)
 
 
-def _where(ops, condition, edges, others):
+def _where(ops: Ops, condition: Tensor, edges: Edges, others: Edges) -> Edges:
     return tuple(ops.where(condition, one, two) for one, two in zip(edges, others, strict=True))

@@ -6,10 +6,13 @@ each from its own table; so it did with its own metrics that are no means, such 
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
+
+from keras_mixup.types import Array, Config, Tensor
 
 # Bins of equal mass are put together from cells of equal width in log(confidence / (1 - confidence)), which are as fine
 # near 1, where most predictions are, as elsewhere.
@@ -19,22 +22,22 @@ BINNINGS = ("width", "mass")
 TEMPERATURES = (0.01, 100.0)
 
 
-def expected_error(share, confidence, accuracy):
+def expected_error(share: Tensor, confidence: Tensor, accuracy: Tensor) -> Tensor:
     """The mean over the examples of |accuracy - confidence| of their bin."""
     return keras.ops.sum(share * keras.ops.abs(accuracy - confidence))
 
 
-def overconfidence_error(share, confidence, accuracy):
+def overconfidence_error(share: Tensor, confidence: Tensor, accuracy: Tensor) -> Tensor:
     """As `expected_error`, of bins that are too sure only, weighted with their confidence."""
     return keras.ops.sum(share * confidence * keras.ops.relu(confidence - accuracy))
 
 
-def maximum_error(share, confidence, accuracy):
+def maximum_error(share: Tensor, confidence: Tensor, accuracy: Tensor) -> Tensor:
     """The largest |accuracy - confidence| of any bin."""
     return keras.ops.max(keras.ops.abs(accuracy - confidence))
 
 
-def average_error(share, confidence, accuracy):
+def average_error(share: Tensor, confidence: Tensor, accuracy: Tensor) -> Tensor:
     """The mean over the bins that hold examples of |accuracy - confidence|, be they many or few."""
     full = keras.ops.sum(keras.ops.cast(share > 0, share.dtype))
     return keras.ops.sum(keras.ops.abs(accuracy - confidence)) / keras.ops.maximum(full, 1.0)
@@ -43,7 +46,14 @@ def average_error(share, confidence, accuracy):
 class _Binned(keras.metrics.Metric):
     """A function of the share, the mean confidence and the accuracy of bins; all three are 0 where a bin is empty."""
 
-    def __init__(self, function, bins, binning, from_logits, name):
+    def __init__(
+        self,
+        function: Callable[[Tensor, Tensor, Tensor], Tensor],
+        bins: int,
+        binning: Literal["width", "mass"],
+        from_logits: bool,
+        name: str,
+    ) -> None:
         _check_bins(bins)
         if binning not in BINNINGS:
             raise ValueError(f"`binning` should be one of {', '.join(BINNINGS)}. Received: binning={binning!r}.")
@@ -56,7 +66,7 @@ class _Binned(keras.metrics.Metric):
         # Of each cell the weight of its examples, and the sums of their confidences and of their hits.
         self.sums = self.add_variable((cells, 3), "zeros", self.dtype, name="sums")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> None:
         rows, p = _rows_and_probabilities(y_true, y_pred, self.from_logits, self.dtype)
         guess = keras.ops.one_hot(keras.ops.argmax(p, axis=-1), p.shape[-1], dtype="bool")
         zero = keras.ops.zeros_like(p)
@@ -78,7 +88,7 @@ class _Binned(keras.metrics.Metric):
         sums = keras.ops.segment_sum(keras.ops.reshape(terms, (-1, 3)), keras.ops.reshape(cell, (-1,)), cells)
         self.sums.assign_add(sums)
 
-    def result(self):
+    def result(self) -> Tensor:
         sums = keras.ops.convert_to_tensor(self.sums)
         if self.binning == "mass":
             sums = _equal_masses(sums, self.bins)
@@ -87,11 +97,11 @@ class _Binned(keras.metrics.Metric):
         share = sums[:, 0] / keras.ops.where(total > 0, total, 1.0)
         return self.function(share, sums[:, 1] / weight, sums[:, 2] / weight)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"bins": self.bins, "binning": self.binning, "from_logits": self.from_logits, "name": self.name}
 
 
-def _equal_masses(cells, bins):
+def _equal_masses(cells: Tensor, bins: int) -> Tensor:
     """Sums of as many bins of equal weight, from those of cells in rising order of confidence.
 
     A cell that lies across the end of a bin goes to both, in parts.
@@ -146,7 +156,13 @@ class ExpectedCalibrationError(_Binned):
         On Calibration of Modern Neural Networks (arXiv 1706.04599), equation 3.
     """
 
-    def __init__(self, bins=15, binning="width", from_logits=False, name="expected_calibration_error"):
+    def __init__(
+        self,
+        bins: int = 15,
+        binning: Literal["width", "mass"] = "width",
+        from_logits: bool = False,
+        name: str = "expected_calibration_error",
+    ) -> None:
         super().__init__(expected_error, bins, binning, from_logits, name)
 
 
@@ -183,7 +199,13 @@ class OverconfidenceError(_Binned):
         On Mixup Training: Improved Calibration and Predictive Uncertainty for Deep Neural Networks (arXiv 1905.11001).
     """
 
-    def __init__(self, bins=15, binning="width", from_logits=False, name="overconfidence_error"):
+    def __init__(
+        self,
+        bins: int = 15,
+        binning: Literal["width", "mass"] = "width",
+        from_logits: bool = False,
+        name: str = "overconfidence_error",
+    ) -> None:
         super().__init__(overconfidence_error, bins, binning, from_logits, name)
 
 
@@ -220,7 +242,13 @@ class MaximumCalibrationError(_Binned):
         On Calibration of Modern Neural Networks (arXiv 1706.04599), equation 5.
     """
 
-    def __init__(self, bins=15, binning="width", from_logits=False, name="maximum_calibration_error"):
+    def __init__(
+        self,
+        bins: int = 15,
+        binning: Literal["width", "mass"] = "width",
+        from_logits: bool = False,
+        name: str = "maximum_calibration_error",
+    ) -> None:
         super().__init__(maximum_error, bins, binning, from_logits, name)
 
 
@@ -258,7 +286,13 @@ class AverageCalibrationError(_Binned):
         Its use: On the Limitations of Temperature Scaling for Distributions with Overlaps (arXiv 2306.00740).
     """
 
-    def __init__(self, bins=15, binning="width", from_logits=False, name="average_calibration_error"):
+    def __init__(
+        self,
+        bins: int = 15,
+        binning: Literal["width", "mass"] = "width",
+        from_logits: bool = False,
+        name: str = "average_calibration_error",
+    ) -> None:
         super().__init__(average_error, bins, binning, from_logits, name)
 
 
@@ -295,11 +329,11 @@ class BrierScore(keras.metrics.MeanMetricWrapper):
         G. W. Brier, Verification of forecasts expressed in terms of probability, Monthly Weather Review 78 (1950).
     """
 
-    def __init__(self, from_logits=False, name="brier_score"):
+    def __init__(self, from_logits: bool = False, name: str = "brier_score") -> None:
         super().__init__(_brier, name, _precision(), from_logits=from_logits, dtype_=_precision())
         self.from_logits = from_logits
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"from_logits": self.from_logits, "name": self.name}
 
 
@@ -334,22 +368,22 @@ class NegativeLogLikelihood(keras.metrics.MeanMetricWrapper):
     500.3466
     """
 
-    def __init__(self, from_logits=False, name="negative_log_likelihood"):
+    def __init__(self, from_logits: bool = False, name: str = "negative_log_likelihood") -> None:
         super().__init__(_nll, name, _precision(), from_logits=from_logits, dtype_=_precision())
         self.from_logits = from_logits
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"from_logits": self.from_logits, "name": self.name}
 
 
-def _brier(y_true, y_pred, from_logits, dtype_):
+def _brier(y_true: Tensor, y_pred: Tensor, from_logits: bool, dtype_: str) -> Tensor:
     rows, p = _rows_and_probabilities(y_true, y_pred, from_logits, dtype_)
     # The second term is 0 unless a row is mixed. Then sum_k y_k sum_c (p_c - [c = k])^2 is this much more than
     # sum_c (p_c - y_c)^2.
     return keras.ops.sum((p - rows) ** 2 + rows * (1.0 - rows), axis=-1)
 
 
-def _nll(y_true, y_pred, from_logits, dtype_):
+def _nll(y_true: Tensor, y_pred: Tensor, from_logits: bool, dtype_: str) -> Tensor:
     y_pred = _predictions(y_pred, dtype_)
     rows = _rows(y_true, y_pred)
     log_p = (
@@ -361,7 +395,7 @@ def _nll(y_true, y_pred, from_logits, dtype_):
     return -keras.ops.sum(keras.ops.where(rows > 0, rows * log_p, 0.0), axis=-1)
 
 
-def _predictions(y_pred, dtype):
+def _predictions(y_pred: Tensor, dtype: str) -> Tensor:
     y_pred = keras.ops.cast(keras.ops.convert_to_tensor(y_pred), dtype)
     if len(y_pred.shape) < 2 or y_pred.shape[-1] == 1:
         raise ValueError(
@@ -372,7 +406,7 @@ def _predictions(y_pred, dtype):
     return y_pred
 
 
-def _rows(y_true, y_pred):
+def _rows(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """Targets as rows of the same shape and dtype as the predictions."""
     y_true = keras.ops.convert_to_tensor(y_true)
     shape, rank, classes = tuple(y_true.shape), len(y_pred.shape), y_pred.shape[-1]
@@ -388,12 +422,12 @@ def _rows(y_true, y_pred):
     return keras.ops.cast(y_true, y_pred.dtype)
 
 
-def _rows_and_probabilities(y_true, y_pred, from_logits, dtype):
+def _rows_and_probabilities(y_true: Tensor, y_pred: Tensor, from_logits: bool, dtype: str) -> tuple[Tensor, Tensor]:
     y_pred = _predictions(y_pred, dtype)
     return _rows(y_true, y_pred), keras.ops.softmax(y_pred, axis=-1) if from_logits else y_pred
 
 
-def _weights(sample_weight, values):
+def _weights(sample_weight: Tensor, values: Tensor) -> Tensor:
     """A weight for each of the values."""
     if sample_weight is None:
         return keras.ops.ones_like(values)
@@ -405,12 +439,12 @@ def _weights(sample_weight, values):
     return weight * keras.ops.ones_like(values)
 
 
-def _check_bins(bins):
+def _check_bins(bins: int) -> None:
     if not isinstance(bins, int) or isinstance(bins, bool) or bins < 1:
         raise ValueError(f"`bins` should be a positive integer. Received: bins={bins!r}.")
 
 
-def _precision():
+def _precision() -> str:
     """Half precision cannot count an epoch."""
     return "float64" if keras.config.floatx() == "float64" else "float32"
 
@@ -420,10 +454,10 @@ class Reliability(NamedTuple):
 
     confidence: np.ndarray
     accuracy: np.ndarray
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]  # a tuple has a function of that name
 
 
-def reliability(logits, labels, bins=15):
+def reliability(logits: Tensor, labels: Tensor, bins: int = 15) -> Reliability:
     """Sort predictions into bins by their confidence: the points of a reliability diagram.
 
         confidence(B) = mean of max_c p_c,    accuracy(B) = share of [argmax p = y],    B = [(m - 1) / M, m / M)
@@ -463,7 +497,7 @@ def reliability(logits, labels, bins=15):
         )
 
 
-def fit_temperature(logits, labels):
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """Find the temperature that makes a trained network's confidence fit held-out data best.
 
         T = argmin mean of -log softmax(logits / T)[y],    0.01 <= T <= 100
@@ -512,7 +546,7 @@ def fit_temperature(logits, labels):
     if np.all(gaps[wrong] < 0):
         return TEMPERATURES[0]  # where the softmax rounds to 1 there is no slope to follow
 
-    def nll(log_t):
+    def nll(log_t: Tensor) -> tuple[Any, Any]:
         scaled = gaps / math.exp(log_t[0])
         top = scaled.max(axis=1, keepdims=True)
         p = np.exp(scaled - top)
@@ -525,7 +559,7 @@ def fit_temperature(logits, labels):
     return float(np.clip(math.exp(found.x[0]), *TEMPERATURES))
 
 
-def _checked(logits, labels):
+def _checked(logits: Tensor, labels: Tensor) -> tuple[Array, Array]:
     logits, labels = np.asarray(logits, "float64"), np.asarray(labels)
     if logits.ndim != 2 or not len(logits) or logits.shape[1] < 2 or labels.shape != logits.shape[:1]:
         raise ValueError(

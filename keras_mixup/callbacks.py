@@ -1,6 +1,9 @@
 """Callbacks for training on mixed batches."""
 
+from __future__ import annotations
+
 import contextlib
+from typing import Any
 
 import keras
 
@@ -38,7 +41,9 @@ class CleanMetrics(keras.callbacks.Callback):
     ['accuracy', 'clean_accuracy', 'clean_loss', 'loss']
     """
 
-    def __init__(self, x, y=None, *, every=1, batch_size=None, name="clean"):
+    def __init__(
+        self, x: Any, y: Any = None, *, every: int = 1, batch_size: int | None = None, name: str = "clean"
+    ) -> None:
         super().__init__()
         if not isinstance(every, int) or isinstance(every, bool) or every < 1:
             raise ValueError(f"`every` should be a positive integer. Received: every={every!r}.")
@@ -54,7 +59,7 @@ class CleanMetrics(keras.callbacks.Callback):
         self.batch_size = batch_size
         self.name = name
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if (epoch + 1) % self.every:
             return
         model = self.model
@@ -69,7 +74,7 @@ class CleanMetrics(keras.callbacks.Callback):
             logs.update({f"{self.name}_{key}": value for key, value in results.items()})
 
 
-def _same_shuffling():
+def _same_shuffling() -> contextlib.AbstractContextManager[Any]:
     """Reading any data set advances torch's global generator, by which `fit` shuffles the next epoch."""
     if keras.backend.backend() != "torch":
         return contextlib.nullcontext()

@@ -4,7 +4,10 @@ Whatever made the mix, two batches tell: the one that went in and the one that c
 with whom and by how much; targets, sample weights and further features must then say the same.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -18,6 +21,7 @@ from keras_mixup.read_back import (
     SOFT,
     UNEXPLAINED,
     UNMIXED,
+    Found,
     Pair,
     cut_alike,
     distance,
@@ -36,6 +40,7 @@ from keras_mixup.roles import (
     PASS,
     TARGETS,
     UNSURE,
+    Leaf,
     check_roles,
     decide,
     is_float,
@@ -43,8 +48,13 @@ from keras_mixup.roles import (
     names,
     role_for,
 )
+from keras_mixup.types import Array, Path, Roles, Tensor, Tree
 
 # Distance from a number to the next one, relative to it. Whole numbers are told by `Pair.step`.
+Findings: TypeAlias = tuple[list[str], list[str]]  # problems and notes
+Other: TypeAlias = tuple[Leaf, Any]  # a tensor that is not mixed as numbers, and what came out
+Boxes: TypeAlias = list[list[Path]]  # of each row the boxes, each with all that belongs to it
+
 SPACING = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
@@ -66,11 +76,11 @@ class MixReport:
     notes: tuple[str, ...]
 
     @property
-    def ok(self):
+    def ok(self) -> bool:
         """Whether nothing is wrong."""
         return not self.problems
 
-    def __str__(self):
+    def __str__(self) -> str:
         verdict = {0: "no problem", 1: "1 problem"}.get(len(self.problems), f"{len(self.problems)} problems")
         lines = [f"{len(self.weight)} rows, {verdict}"]
         lines += [f"  PROBLEM  {sentence}" for sentence in self.problems]
@@ -84,7 +94,7 @@ class MixReport:
         return "\n".join(lines)
 
 
-def check_mixed(before, after, *, roles=None, box_format=None):
+def check_mixed(before: Tree, after: Tree, *, roles: Roles | None = None, box_format: str | None = None) -> MixReport:
     """Check the mixing of any pipeline, yours or ours, on one batch before and the same batch after it.
 
     For each row of the features it finds the weight and the partner such that
@@ -162,7 +172,7 @@ def check_mixed(before, after, *, roles=None, box_format=None):
 # --- The batch as pairs of NumPy arrays ---
 
 
-def _leaves(before, after, roles):
+def _leaves(before: Tree, after: Tree, roles: Roles | None) -> tuple[list[Pair], list[Other], list[str]]:
     """The tensors that are mixed as numbers; the others with what became of them; and notes."""
     paths, paths_after = (keras.tree.flatten_with_path(batch) for batch in (before, after))
     if [path for path, _ in paths] != [path for path, _ in paths_after]:
@@ -197,7 +207,7 @@ def _leaves(before, after, roles):
     return leaves, others, notes
 
 
-def _is_as_before(old, new):
+def _is_as_before(old: Any, new: Any) -> bool:
     """Whether a tensor of any kind is what it was."""
     if hasattr(old, "to_list"):
         return hasattr(new, "to_list") and old.to_list() == new.to_list()
@@ -209,7 +219,7 @@ def _is_as_before(old, new):
     return old.shape == new.shape and bool(((old == new) | ((old != old) & (new != new))).all())
 
 
-def _numpy(leaf, name):
+def _numpy(leaf: Tensor, name: str) -> tuple[Array, str]:
     """A NumPy array of plain numbers, and the name of the dtype it had."""
     dtype = getattr(leaf, "dtype", None)
     dtype = str(getattr(dtype, "name", dtype)).removeprefix("torch.")
@@ -227,7 +237,7 @@ def _numpy(leaf, name):
     return array, dtype
 
 
-def _comparable(leaf):
+def _comparable(leaf: Pair) -> tuple[Pair | None, str | None]:
     """The flat form of a tensor that should follow the features, or None and a sentence that says what is wrong."""
     old, new, name = leaf.before, leaf.after, leaf.name
     # Class ids are whole numbers; where rows came out of them, of whatever dtype.
@@ -260,7 +270,7 @@ def _comparable(leaf):
     return _flat(leaf), None
 
 
-def _flat(leaf):
+def _flat(leaf: Pair) -> Pair:
     old, new = (array.reshape(len(array), -1) for array in (leaf.before, leaf.after))
     # Only where numbers are large is rounding to whole ones a small error, not a change of class.
     whole = leaf.role == FEATURES and old.size and old.max() >= 16 and np.array_equal(new[0], np.rint(new[0]))
@@ -271,11 +281,11 @@ def _flat(leaf):
 # --- Findings, as sentences ---
 
 
-def _rows(some, all_):
+def _rows(some: Any, all_: int) -> str:
     return f"{np.sum(some)} of {all_} rows"
 
 
-def _judge_features(x, found):
+def _judge_features(x: Pair, found: Found) -> Findings:
     """Problems and notes that the features alone give rise to."""
     problems, notes = [], []
     name, size = f"`{x.name}`", len(found.kind)
@@ -351,7 +361,7 @@ def _judge_features(x, found):
     return problems, notes
 
 
-def _judge_follower(leaf, x, found):
+def _judge_follower(leaf: Pair, x: Pair, found: Found) -> Findings:
     """Problems and notes on a tensor that should have been mixed as the features were."""
     problems, notes = [], []
     name, other, size = f"`{leaf.name}`", f"`{x.name}`", len(found.kind)
@@ -369,7 +379,7 @@ def _judge_follower(leaf, x, found):
         problems.append(f"{name} is not cut along the region of {other} in {_rows(len(misplaced), size)}.")
     healthy[spatial] = False
 
-    lost = np.zeros(size, bool)
+    lost, mass = np.zeros(size, bool), np.zeros(size)
     sums = leaf.before.sum(1, dtype="float64")
     total = sums[0]
     if (
@@ -402,7 +412,7 @@ def _judge_follower(leaf, x, found):
     return problems, notes
 
 
-def _judge_others(others, x, found):
+def _judge_others(others: list[Other], x: Pair, found: Found) -> list[str]:
     """Problems with what is not mixed as numbers: padding masks, what passes through, what was left behind."""
     problems, size = [], len(found.kind)
     for leaf, new in others:
@@ -430,7 +440,7 @@ def _judge_others(others, x, found):
     return problems
 
 
-def _is_united(mask, i, found):
+def _is_united(mask: Pair, i: int, found: Found) -> bool:
     """Whether a row of a padding mask is that of both examples of which the row has a share."""
     if found.kind[i] == UNEXPLAINED:
         return True
@@ -444,9 +454,9 @@ def _is_united(mask, i, found):
     return any(np.array_equal(new, one) for one in possible)
 
 
-def _judge_boxes(others, x, found, box_format):
+def _judge_boxes(others: list[Other], x: Pair, found: Found, box_format: str | None) -> Findings:
     """Problems and notes on bounding boxes, and what belongs to them."""
-    groups = {}
+    groups: dict[Path, list[tuple[Leaf, Array, Array]]] = {}
     for leaf, new in others:
         if leaf.role == BOXES:
             groups.setdefault(leaf.path[:-1], []).append(
@@ -461,9 +471,13 @@ def _judge_boxes(others, x, found, box_format):
             notes.append(f"{name} hold no bounding boxes that could be read, and are not checked.")
             continue
         at = coordinates[0]
-        rows = [_boxes_of([part[when] for part in parts], at) for when in (1, 2)]
+        before, after = (_boxes_of([part[when] for part in parts], at) for when in (1, 2))
         can_cut = box_format is not None and len(x.shape) >= 2
-        wrong = [i for i in range(size) if not _has_its_boxes(i, *rows, at, found, box_format if can_cut else None, x)]
+        wrong = [
+            i
+            for i in range(size)
+            if not _has_its_boxes(i, before, after, at, found, box_format if can_cut else None, x)
+        ]
         if wrong:
             problems.append(
                 f"{name} do not hold the boxes of the images that the row shows in {_rows(len(wrong), size)}: its own, "
@@ -474,7 +488,7 @@ def _judge_boxes(others, x, found, box_format):
     return problems, notes
 
 
-def _boxes_of(parts, at):
+def _boxes_of(parts: list[Any], at: int) -> Boxes:
     """For each row the boxes that are no padding, each as one tuple of all that belongs to it."""
     found = []
     for i in range(len(parts[at])):
@@ -483,10 +497,10 @@ def _boxes_of(parts, at):
     return found
 
 
-def _has_its_boxes(i, before, after, at, found, box_format, x):
+def _has_its_boxes(i: int, before: Boxes, after: Boxes, at: int, found: Found, box_format: str | None, x: Pair) -> bool:
     """Whether a row holds the boxes that it should, and none that it should not."""
 
-    def keys(boxes):
+    def keys(boxes: list[Path]) -> list[Path]:
         return sorted(tuple(np.concatenate(box)) for box in boxes)
 
     j = found.partner[i]
@@ -515,7 +529,7 @@ def _has_its_boxes(i, before, after, at, found, box_format, x):
     return True
 
 
-def _diagnose(leaf, x, found, good, bad):
+def _diagnose(leaf: Pair, x: Pair, found: Found, good: Any, bad: Any) -> str:
     """One sentence on the rows that do not follow the features: the first explanation that covers most of them."""
     thin = slice(None, None, max(1, leaf.before.shape[1] // 4096))
     leaf = leaf._replace(before=leaf.before[:, thin].astype("float64"), after=leaf.after[:, thin].astype("float64"))
@@ -569,5 +583,5 @@ def _diagnose(leaf, x, found, good, bad):
     return explanations[best][1]
 
 
-def _most(values):
+def _most(values: Tensor) -> float:
     return np.max(values, initial=0.0)

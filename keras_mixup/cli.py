@@ -3,6 +3,8 @@
 It parses and prints. What needs Keras is imported where it is used, so that help, lists and mistakes come at once.
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import dataclasses
@@ -12,13 +14,15 @@ import os
 import pathlib
 import sys
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn
 
 from keras_mixup.zoo import recipes
 from keras_mixup.zoo.errors import UserError, need
 from keras_mixup.zoo.names import nearest
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
@@ -57,21 +61,27 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE)  # on the disk
 class _Parser(argparse.ArgumentParser):
     """An `ArgumentParser` whose complaints take one line, without the usage."""
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}. Help: {self.prog} --help")
 
 
 class _Version(argparse.Action):
     """`--version`, looked up only when it is asked for."""
 
-    def __call__(self, parser, namespace, values, option_string=None):
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
         import keras_mixup
 
         print(f"keras-mixup {keras_mixup.__version__}")
         parser.exit()
 
 
-def _parser(argv):
+def _parser(argv: list[str]) -> _Parser:
     parser = _Parser(
         prog="keras-mixup",
         description="Rerun the tables of the zoo, or your own; look at what mixing does; time it.",
@@ -81,7 +91,7 @@ def _parser(argv):
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def add(name, command, summary, *examples):
+    def add(name: str, command: Callable[[argparse.Namespace], int | None], summary: str, *examples: str) -> Any:
         sub = commands.add_parser(
             name,
             help=summary,
@@ -210,7 +220,7 @@ def _parser(argv):
     return parser
 
 
-def _add_training(parser):
+def _add_training(parser: argparse.ArgumentParser) -> None:
     """The arguments that `run` and `sweep` share."""
     parser.add_argument("recipe", metavar="RECIPE", help=_RECIPE)
     parser.add_argument(
@@ -243,7 +253,7 @@ _DATA_DIR = "where the data is; for TensorFlow Datasets ~/tensorflow_datasets by
 
 
 @contextlib.contextmanager
-def _quietly():
+def _quietly() -> Iterator[None]:
     """Keep what Keras' backend logs while it is imported from the reader, unless it fails."""
     if "keras" in sys.modules:
         yield
@@ -265,7 +275,7 @@ def _quietly():
             os.close(kept)
 
 
-def _recipe(name):
+def _recipe(name: str) -> Any:
     """A recipe of the zoo or the user's own, and Keras, which all that follows needs."""
     recipes.check(name)
     with _quietly():
@@ -275,13 +285,13 @@ def _recipe(name):
     return recipe
 
 
-def _list(args):
+def _list(args: argparse.Namespace) -> None:
     width = max(map(len, recipes.names()))
     for name in recipes.names():
         print(f"{name:{width}}  {recipes.story(name).splitlines()[0].rstrip('.')}")
 
 
-def _show(args):
+def _show(args: argparse.Namespace) -> None:
     recipe = _recipe(args.recipe)
     from keras_mixup.zoo.recipe import settable
     from keras_mixup.zoo.report import listing
@@ -296,7 +306,7 @@ def _show(args):
         print(f"  {field}={','.join(map(str, value)) if isinstance(value, tuple) else value}")
 
 
-def _run(args):
+def _run(args: argparse.Namespace) -> int | None:
     recipe = _changed(args)
     from keras_mixup.zoo import variants
 
@@ -304,7 +314,7 @@ def _run(args):
     return _train(args, recipe, rows, pathlib.Path(args.out or f"runs/{recipe.name}").expanduser())
 
 
-def _sweep(args):
+def _sweep(args: argparse.Namespace) -> int | None:
     recipe = _changed(args)
     from keras_mixup.zoo import sweeps, variants
 
@@ -312,14 +322,14 @@ def _sweep(args):
     recipe, places = variants.grid(recipe, variants.chosen(recipe, args.row), values)
     out = pathlib.Path(args.out or f"runs/{recipe.name}-{'-'.join(values)}").expanduser()
 
-    def draw(study, table, out):
+    def draw(study: Any, table: Any, out: pathlib.Path) -> tuple[str, ...]:
         sweeps.draw(table, study.scores(table), values, places, out / sweeps.PICTURE)
         return (sweeps.PICTURE,)
 
     return _train(args, recipe, recipe.rows, out, draw)
 
 
-def _changed(args):
+def _changed(args: argparse.Namespace) -> Any:
     """The recipe with the settings of the command line."""
     recipe = _recipe(args.recipe)
     from keras_mixup.zoo.recipe import override
@@ -327,7 +337,9 @@ def _changed(args):
     return override(recipe, [*args.set, *([] if args.seeds is None else [f"seeds={args.seeds}"])])
 
 
-def _train(args, recipe, rows, out, draw=None):
+def _train(
+    args: argparse.Namespace, recipe: Any, rows: Any, out: pathlib.Path, draw: Callable[..., Any] | None = None
+) -> int | None:
     """Make all runs, and show their table."""
     from keras_mixup.zoo import engine, runs
     from keras_mixup.zoo.datasets.splits import told_of_images
@@ -369,9 +381,10 @@ def _train(args, recipe, rows, out, draw=None):
         print(f"Written: {out}/{', '.join(files)}")
     elif devices.chief:
         print("No run is finished yet.")
+    return None
 
 
-def _evaluate(args):
+def _evaluate(args: argparse.Namespace) -> None:
     need("keras-mixup evaluate", *_PACKAGES)
     with _quietly():
         import keras_mixup.contents  # noqa: F401
@@ -388,7 +401,7 @@ def _evaluate(args):
         print(f"  {score:10} {value:.4g} {unit}".rstrip())
 
 
-def _preview(args):
+def _preview(args: argparse.Namespace) -> None:
     recipe = _recipe(args.recipe)
     from keras_mixup.zoo import runs, variants
     from keras_mixup.zoo.datasets.splits import told_of_images
@@ -413,7 +426,7 @@ def _preview(args):
     print(f"Written: {path}")
 
 
-def _to_show(text):
+def _to_show(text: str) -> Any:
     """A method for a preview, which gives every one of its 64 examples a class of its own."""
     from keras_mixup.zoo import expressions
 
@@ -428,7 +441,7 @@ _SHOWN = {
 }
 
 
-def _bench(args):
+def _bench(args: argparse.Namespace) -> Any:
     from keras_mixup.bench import command
 
     return command.main(args)

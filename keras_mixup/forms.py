@@ -16,7 +16,9 @@ size.
 Methods: those that average examples, those that cut images, and those that do now the one and now the other.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 from keras_mixup.roles import BOXES, FEATURES, INPUTS, MASK, MASKS, MULTI_HOT, PADDING, PASS, SAMPLE_WEIGHT, TARGETS
 
@@ -116,14 +118,14 @@ class Rule(NamedTuple):
     """One row of the table: for which cells it speaks, and the form or why there is none."""
 
     role: str
-    kinds: tuple = KINDS
-    shapes: tuple = SHAPES
-    classes: tuple = EITHER
-    methods: tuple = METHODS
+    kinds: tuple[str, ...] = KINDS
+    shapes: tuple[str, ...] = SHAPES
+    classes: tuple[bool, ...] = EITHER
+    methods: tuple[str, ...] = METHODS
     form: str | None = None
     refusal: str | None = None
 
-    def fits(self, role, kind, shape, classes, method):
+    def fits(self, role: str, kind: str, shape: str, classes: bool, method: str) -> bool:
         """Whether this rule speaks of a cell."""
         return (
             role == self.role
@@ -199,7 +201,7 @@ TABLE = (
 )
 
 
-def rule_for(role, kind, shape, classes, method):
+def rule_for(role: str, kind: str, shape: str, classes: bool, method: str) -> Rule:
     """The rule that decides a cell.
 
     Args:
@@ -212,7 +214,7 @@ def rule_for(role, kind, shape, classes, method):
     return next(rule for rule in TABLE if rule.fits(role, kind, shape, classes, method))
 
 
-def kind_of(leaf_dtype, dense):
+def kind_of(leaf_dtype: str, dense: bool) -> str:
     """The kind of a dtype."""
     if not dense:
         return "other"
@@ -225,10 +227,10 @@ def kind_of(leaf_dtype, dense):
     return "bool" if leaf_dtype == "bool" else "other"
 
 
-def as_markdown():
+def as_markdown() -> str:
     """The table, and what its forms mean, for the documentation."""
 
-    def cell(values, everything, all_="any"):
+    def cell(values: tuple[Any, ...], everything: tuple[Any, ...], all_: str = "any") -> str:
         return all_ if tuple(values) == tuple(everything) else ", ".join(str(value) for value in values)
 
     lines = [
@@ -240,7 +242,7 @@ def as_markdown():
         form = (
             f"**{rule.form}**"
             if rule.form
-            else f"refused: {rule.refusal.split('. ')[0].replace('{role}', NOUNS.get(rule.role, rule.role))}"
+            else f"refused: {str(rule.refusal).split('. ')[0].replace('{role}', NOUNS.get(rule.role, rule.role))}"
         )
         form = form.replace("{name}", "name").replace("{size}", "theirs").replace("{classes}", "n")
         cells = (

@@ -1,17 +1,23 @@
 """GANs whose discriminator sees blends of real and generated examples: `MixupGAN(generator, discriminator).fit(x)`."""
 
-import numbers
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeAlias
 
 import keras
 
+from keras_mixup import checks, weights
 from keras_mixup import ops as tables
-from keras_mixup import weights
 from keras_mixup.random_states import RandomStates
+from keras_mixup.types import Config, Distribution, Number, Seed, Shape, Size, Tensor
 
 GENERATOR_LOSSES = ("saturating", "non_saturating")
 GENERATOR_SEES = ("blends", "samples")
 PAIRS = ("real_fake", "pools")
 BASELINES = (None, "r1", "wgan_gp")
+Blend: TypeAlias = tuple[Tensor, Tensor | float]  # points, and how much of each is real
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup")
@@ -82,40 +88,36 @@ class MixupGAN(RandomStates, keras.Model):
 
     def __init__(
         self,
-        generator,
-        discriminator,
-        alpha=0.2,
+        generator: keras.Model,
+        discriminator: keras.layers.Layer,
+        alpha: Number | Distribution = 0.2,
         *,
-        discriminator_steps=1,
-        generator_loss="saturating",
-        generator_sees="blends",
-        pairs="real_fake",
-        baseline=None,
-        penalty=10.0,
-        seed=None,
-        **kwargs,
-    ):
+        discriminator_steps: int = 1,
+        generator_loss: Literal["saturating", "non_saturating"] = "saturating",
+        generator_sees: Literal["blends", "samples"] = "blends",
+        pairs: Literal["real_fake", "pools"] = "real_fake",
+        baseline: Literal["r1", "wgan_gp"] | None = None,
+        penalty: float = 10.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         weights.check_alpha(alpha)
         _check_choice("generator_loss", generator_loss, GENERATOR_LOSSES)
         _check_choice("generator_sees", generator_sees, GENERATOR_SEES)
         _check_choice("pairs", pairs, PAIRS)
         _check_choice("baseline", baseline, BASELINES)
-        mixes = weights.is_distribution(alpha) or alpha > 0
-        if pairs == "pools" and (weights.is_distribution(alpha) or alpha > 1):
+        strength: Any = math.inf if weights.is_distribution(alpha) else alpha
+        mixes = strength > 0
+        if pairs == "pools" and strength > 1:
             raise ValueError(
                 "`alpha` should be a number between 0 and 1 with pairs='pools', which draws weights from "
                 f"Uniform(0, alpha). Received: alpha={alpha!r}."
             )
         if baseline is not None and mixes:
             raise ValueError(f"`baseline` needs alpha=0. Received: baseline={baseline!r}, alpha={alpha!r}.")
-        steps = discriminator_steps
-        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-            raise ValueError(
-                f"`discriminator_steps` should be a positive integer. Received: discriminator_steps={steps!r}."
-            )
-        if not isinstance(penalty, numbers.Real) or isinstance(penalty, bool) or not 0 <= penalty < float("inf"):
-            raise ValueError(f"`penalty` should be a finite number >= 0. Received: penalty={penalty!r}.")
+        checks.integer("discriminator_steps", discriminator_steps)
+        checks.number("penalty", penalty, least=0)
         self.generator = generator
         self.discriminator = discriminator
         self.alpha = alpha
@@ -131,19 +133,19 @@ class MixupGAN(RandomStates, keras.Model):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.discriminator_loss_tracker = keras.metrics.Mean(name="discriminator_loss")
         self.generator_loss_tracker = keras.metrics.Mean(name="generator_loss")
-        self.generator_optimizer = None
-        self.discriminator_optimizer = None
+        self.generator_optimizer: Any = None
+        self.discriminator_optimizer: Any = None
         self.built = True
 
     def compile(
         self,
-        generator_optimizer="adam",
-        discriminator_optimizer="adam",
+        generator_optimizer: str | keras.optimizers.Optimizer = "adam",
+        discriminator_optimizer: str | keras.optimizers.Optimizer = "adam",
         *,
-        steps_per_execution=1,
-        jit_compile="auto",
-        run_eagerly=False,
-    ):
+        steps_per_execution: int = 1,
+        jit_compile: bool | Literal["auto"] = "auto",
+        run_eagerly: bool = False,
+    ) -> None:
         """Say how to train.
 
         Args:
@@ -174,14 +176,14 @@ class MixupGAN(RandomStates, keras.Model):
         if self.generator_optimizer is self.discriminator_optimizer:
             raise ValueError("`generator_optimizer` and `discriminator_optimizer` should be two optimizers, not one.")
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         return self.generator(inputs, training=training)
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return [self.discriminator_loss_tracker, self.generator_loss_tracker]
 
-    def sample(self, size, seed=None):
+    def sample(self, size: Size, seed: Seed = None) -> Tensor:
         """Draw examples from the generator.
 
         Args:
@@ -193,8 +195,9 @@ class MixupGAN(RandomStates, keras.Model):
         """
         return self(self._noise(size, self.seed_generator if seed is None else seed))
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, Tensor]:
         parts = self._parts(self._real(data))
+        discriminator_loss = 0.0
         for real in parts:
             discriminator_loss = self._discriminator_step(real)
         generator_loss = self._generator_step(parts[-1])
@@ -202,19 +205,19 @@ class MixupGAN(RandomStates, keras.Model):
         self.generator_loss_tracker.update_state(generator_loss)
         return {metric.name: metric.result() for metric in self.metrics}
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> None:
         raise NotImplementedError("A GAN has no loss that says how good it is; look at `sample` instead.")
 
-    def _discriminator_step(self, real):
+    def _discriminator_step(self, real: Tensor) -> Tensor:
         fake = self._fake(real)  # outside of the tape: the generator gets no gradient
         return _step(
             self.discriminator_optimizer, self.discriminator, lambda: self._discriminator_loss(real, fake, True)
         )
 
-    def _generator_step(self, real):
+    def _generator_step(self, real: Tensor) -> Tensor:
         return _step(self.generator_optimizer, self.generator, lambda: self._generator_loss(real, True))
 
-    def _discriminator_loss(self, real, fake, training):
+    def _discriminator_loss(self, real: Tensor, fake: Tensor, training: bool) -> Tensor:
         if self.baseline == "wgan_gp":
             ops = tables.of(real)
             u = ops.uniform((tables.size(real),), self.seed_generator)
@@ -226,7 +229,7 @@ class MixupGAN(RandomStates, keras.Model):
             loss += 0.5 * self.penalty * _mean(self._slope(real))
         return loss
 
-    def _generator_loss(self, real, training):
+    def _generator_loss(self, real: Tensor, training: bool) -> Tensor:
         fake = self._fake(real)
         if self.baseline == "wgan_gp":
             return -_mean(self._logits(fake, training))
@@ -237,7 +240,7 @@ class MixupGAN(RandomStates, keras.Model):
             return -self._logistic(blends, training)
         return self._logistic([(points, 1.0 - target) for points, target in blends], training)
 
-    def _blends(self, real, fake, pools):
+    def _blends(self, real: Tensor, fake: Tensor, pools: bool) -> list[Blend]:
         """What the discriminator is shown, as pairs of points and of how much of each is real."""
         if not self.mixes:
             return [(real, 1.0), (fake, 0.0)]
@@ -256,15 +259,15 @@ class MixupGAN(RandomStates, keras.Model):
             )
         ]
 
-    def _logistic(self, blends, training):
+    def _logistic(self, blends: list[Blend], training: bool) -> Tensor:
         """The sum over the blends of E l(d(points), target)."""
 
-        def loss(logits, target):
+        def loss(logits: Tensor, target: Tensor) -> Tensor:
             return _mean(keras.ops.softplus(logits) - keras.ops.reshape(target, (-1, 1)) * logits)
 
         return sum(loss(self._logits(points, training), target) for points, target in blends)
 
-    def _slope(self, points):
+    def _slope(self, points: Tensor) -> Tensor:
         """|grad d|^2 at every point."""
         import tensorflow as tf
 
@@ -274,19 +277,19 @@ class MixupGAN(RandomStates, keras.Model):
         gradient = keras.ops.cast(tape.gradient(logits, points), "float32")
         return keras.ops.sum(keras.ops.square(keras.ops.reshape(gradient, (tables.size(points), -1))), axis=1)
 
-    def _logits(self, points, training):
+    def _logits(self, points: Tensor, training: bool) -> Tensor:
         """The logits in float32, a row for each point."""
         logits = keras.ops.cast(self.discriminator(points, training=training), "float32")
         return keras.ops.reshape(logits, (tables.size(points), -1))
 
-    def _fake(self, real):
+    def _fake(self, real: Tensor) -> Tensor:
         noise = self._noise(tables.size(real), self.seed_generator)
         return keras.ops.cast(self.generator(noise, training=True), "float32")
 
-    def _noise(self, size, seed):
+    def _noise(self, size: Size, seed: Seed) -> Tensor:
         return keras.random.normal((size, *self.noise_shape), dtype="float32", seed=seed)
 
-    def _real(self, data):
+    def _real(self, data: Any) -> Tensor:
         """The real examples of a batch, once it is sure that they are nothing else."""
         real, targets, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if targets is not None or sample_weight is not None:
@@ -304,7 +307,7 @@ class MixupGAN(RandomStates, keras.Model):
             )
         return keras.ops.cast(real, "float32")
 
-    def _parts(self, real):
+    def _parts(self, real: Tensor) -> list[Tensor]:
         """One part of the batch for each step of the discriminator, all of the same size."""
         ops, steps, size = tables.of(real), self.discriminator_steps, tables.size(real)
         if steps == 1:
@@ -312,7 +315,7 @@ class MixupGAN(RandomStates, keras.Model):
         rows = ops.arange(steps * (-(-size // steps))) % size
         return keras.ops.split(ops.take(real, rows), steps)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "generator": keras.saving.serialize_keras_object(self.generator),
@@ -328,14 +331,14 @@ class MixupGAN(RandomStates, keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> MixupGAN:
         parts = {
             key: keras.saving.deserialize_keras_object(config.pop(key))
             for key in ("generator", "discriminator", "alpha")
         }
         return cls(**parts, **config)
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> Config:
         if not self.compiled:
             return {}
         return {
@@ -346,12 +349,12 @@ class MixupGAN(RandomStates, keras.Model):
             "run_eagerly": self.run_eagerly,
         }
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: Config) -> None:
         if config:
             self.compile(**keras.saving.deserialize_keras_object(config))
 
 
-def _step(optimizer, network, loss_function):
+def _step(optimizer: Any, network: Any, loss_function: Callable[[], Tensor]) -> Tensor:
     """One step of gradient descent on the weights of one network."""
     import tensorflow as tf
 
@@ -364,16 +367,16 @@ def _step(optimizer, network, loss_function):
     return loss
 
 
-def _blend(real, fake, weight):
+def _blend(real: Tensor, fake: Tensor, weight: Tensor) -> Tensor:
     weight = keras.ops.reshape(weight, (-1,) + (1,) * (len(real.shape) - 1))
     return weight * real + (1.0 - weight) * fake
 
 
-def _mean(values):
+def _mean(values: Tensor) -> Tensor:
     return keras.ops.mean(values)
 
 
-def _ready(optimizer, network):
+def _ready(optimizer: Any, network: Any) -> Any:
     """The optimizer, scaling losses where the network computes in float16, with its variables made."""
     optimizer = keras.optimizers.get(optimizer)
     scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
@@ -384,11 +387,11 @@ def _ready(optimizer, network):
     return optimizer
 
 
-def _layers(network):
+def _layers(network: Any) -> list[Any]:
     return [network, *getattr(network, "layers", [])]
 
 
-def _fitting_shapes(generator, discriminator):
+def _fitting_shapes(generator: Any, discriminator: Any) -> tuple[Shape, Shape]:
     """The shapes of one noise and of one example, once it is sure that the networks fit together."""
     for name, network in (("generator", generator), ("discriminator", discriminator)):
         if not isinstance(network, keras.layers.Layer):
@@ -412,6 +415,6 @@ def _fitting_shapes(generator, discriminator):
     return tuple(noise[1:]), example[1:]
 
 
-def _check_choice(name, value, choices):
+def _check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
     if value not in choices:
         raise ValueError(f"`{name}` should be one of {', '.join(map(repr, choices))}. Received: {name}={value!r}.")

@@ -1,9 +1,16 @@
 """The gradient of a function in its input, on whichever backend Keras was started with."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
+from keras_mixup.types import Tensor
 
-def gradient(function, x, variables):
+
+def gradient(function: Callable[[Tensor], Tensor], x: Tensor, variables: list[Any]) -> Tensor:
     """Compute the gradient of a scalar function in `x`; it can itself be differentiated, in `x` and in the variables.
 
     Args:
@@ -28,7 +35,9 @@ def gradient(function, x, variables):
 
         state = [(variable, variable.value) for variable in variables]
 
-        def stateless(x):  # what the network updates in here, such as batch statistics, must not leave the trace
+        def stateless(
+            x: Tensor,
+        ) -> Tensor:  # what the network updates in here, such as batch statistics, must not leave the trace
             with keras.StatelessScope(state_mapping=state):
                 return function(x)
 

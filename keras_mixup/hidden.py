@@ -1,11 +1,18 @@
 """Mixing inside the network: what a layer returns is mixed, with the Keras mask that it carries, and so are targets."""
 
+from __future__ import annotations
+
 import functools
 import inspect
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 
+from keras_mixup.batch import Batch
+from keras_mixup.methods import Method
 from keras_mixup.mixing import Draw, mix, unite
+from keras_mixup.types import Seed, Size, Tensor, Tree
 
 
 class HiddenDraws:
@@ -19,33 +26,33 @@ class HiddenDraws:
         places: Where it may mix, one place chosen for each batch: names of layers, and None for the input.
     """
 
-    def __init__(self, method, places):
+    def __init__(self, method: Method, places: tuple[str | None, ...]) -> None:
         self.method = method
         self.places = places
         self.forget()
 
-    def forget(self):
+    def forget(self) -> None:
         """Mix nothing until the next draw."""
-        self.at = {}
-        self.size = None
-        self.visited = set()
+        self.at: dict[str | None, Draw] = {}
+        self.size: Size = None
+        self.visited: set[str | None] = set()
 
     @property
-    def mixes(self):
+    def mixes(self) -> bool:
         """Whether the method ever changes a batch."""
         return self.method.mixes
 
     @property
-    def cuts(self):
+    def cuts(self) -> bool:
         """Whether images are cut."""
         return self.method.cuts
 
     @property
-    def averages(self):
+    def averages(self) -> bool:
         """Whether examples are averaged."""
         return self.method.averages
 
-    def draw(self, batch, seed):
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
         """The draw for the batch itself: features as the input's turn is, targets always."""
         draw = self.method.draw(batch, seed)
         self.size = batch.size
@@ -58,7 +65,7 @@ class HiddenDraws:
         at_input = self.at[None].weight if None in self.places else draw.weight
         return draw._replace(weight=at_input, target_weight=draw.weight)
 
-    def add_clean(self, place):
+    def add_clean(self, place: str | None) -> None:
         """Have the clean rows of a place follow its mixed ones."""
         draw = self.at[place]
         rows = keras.ops.arange(self.size, dtype="int32")
@@ -68,7 +75,7 @@ class HiddenDraws:
             original=keras.ops.concatenate([rows, rows]),
         )
 
-    def mix_output(self, place, output):
+    def mix_output(self, place: str | None, output: Tree) -> Tree:
         """What the layer of a place returns, mixed if there is a draw for it.
 
         Raises:
@@ -85,13 +92,13 @@ class HiddenDraws:
                 )
         return mix(output, self.at[place])
 
-    def mix_mask(self, place, mask):
+    def mix_mask(self, place: str | None, mask: Tree) -> Tree:
         """The mask of what the layer of a place returns: a position counts if it does so in either example."""
         if place not in self.at or _is_symbolic(mask):
             return mask
         return keras.tree.map_structure(lambda m: None if m is None else unite(m, self.at[place]), mask)
 
-    def check_visited(self):
+    def check_visited(self) -> None:
         """Raise a `ValueError` if a layer was not called: the targets would be mixed and nothing else."""
         missed = [place for place in self.at if place not in (None, *self.visited)]
         if missed:
@@ -101,7 +108,7 @@ class HiddenDraws:
             )
 
 
-def mix_inside(network, hidden, argument="layers"):
+def mix_inside(network: Any, hidden: HiddenDraws, argument: str = "layers") -> None:
     """Have the outputs of the layers of all places mixed, with their masks, whenever `hidden` holds draws.
 
     Args:
@@ -124,21 +131,78 @@ def mix_inside(network, hidden, argument="layers"):
             _renew_masks(layer, hidden, in_graph=id(layer) in in_graphs)
 
 
-def _mix_after(layer, mixed):
+def masks_are_united(network: Any, places: tuple[str | None, ...], names: list[str], argument: str = "layers") -> bool:
+    """Whether masks of positions that the network takes as inputs have to be united, where these layers are mixed.
+
+    They have to if positions are mixed: behind such a layer those of either example count. Where a layer returns a
+    vector for each example, all that looks at positions comes before it, and each example keeps its own mask.
+
+    Args:
+        network: A Keras model or layer.
+        places: Names of layers, and None for the input.
+        names: The names of the inputs that are such masks.
+        argument: What the user calls the names of layers.
+
+    Raises:
+        ValueError: If a layer has positions and comes behind one that looks at a mask: an example would see positions
+            of its partner before they are mixed. Only functional models tell.
+    """
+    vectors = []
+    for name in places:
+        layer = None if name is None else find_layer(network, name, argument)
+        output = layer and _output(layer)
+        vectors.append(output is not None and len(output.shape) == 2)
+        if output is not None and not vectors[-1] and _looks_at(network, layer, output, names):
+            raise ValueError(
+                f"`{argument}` should name a layer that comes before all that look at the mask of positions, or one "
+                f"that returns a vector for each example. Received: {name!r}, which returns shape "
+                f"{tuple(output.shape)} behind a layer that looks at {names[0]!r}."
+            )
+    if len(set(vectors)) == 2:
+        raise ValueError(
+            f"`{argument}` should name layers that all come before those that look at the mask of positions, or that "
+            f"all return a vector for each example: there is one mask {names[0]!r} for all. Received: {places}."
+        )
+    return not all(vectors)
+
+
+def _output(layer: Any) -> Any:
+    """What a layer of functional models returns, as a symbolic tensor; None if that is not known, or is a structure."""
+    try:
+        output = layer.output
+    except (AttributeError, ValueError):  # not called, or called several times
+        return None
+    return output if isinstance(output, keras.KerasTensor) else None
+
+
+def _looks_at(network: Any, layer: Any, output: Any, names: list[str]) -> bool:
+    """Whether what a layer returns depends on inputs of these names, in a functional model that it is a layer of."""
+    for model in _all_layers(network, seen=set()):
+        inputs = model.inputs if layer in getattr(model, "operations", ()) else []
+        others = [x for x in inputs if x.name not in names]
+        if others and len(others) < len(inputs):
+            try:
+                keras.Model(others, output, name=f"{layer.name}_without_masks")
+            except ValueError:  # it takes more than the others
+                return True
+    return False
+
+
+def _mix_after(layer: Any, mixed: MixedOutput) -> None:
     call, compute_mask = layer.call, layer.compute_mask
 
     @functools.wraps(call)
-    def mixed_call(*args, **kwargs):
+    def mixed_call(*args: Any, **kwargs: Any) -> Tree:
         return mixed(call(*args, **kwargs))
 
-    def mixed_mask(*args, **kwargs):
+    def mixed_mask(*args: Any, **kwargs: Any) -> Tree:
         return mixed.compute_mask(None, compute_mask(*args, **kwargs))
 
     # A layer's own mask is attached by `compute_mask` after `call`; a nested model's comes with what `call` returns.
     layer.call, layer.compute_mask = mixed_call, mixed_mask
 
 
-def _renew_masks(layer, hidden, in_graph):
+def _renew_masks(layer: Any, hidden: HiddenDraws, in_graph: bool) -> None:
     """Have a layer go by the masks that its inputs carry, whenever there are draws, and not by those it is given.
 
     A functional model knows masks as they were computed when it was built, from the inputs alone, and gives them to its
@@ -148,7 +212,7 @@ def _renew_masks(layer, hidden, in_graph):
     call, compute_mask, carried, carrying = layer.call, layer.compute_mask, CarriedMask(), Carrying()
     parameters = inspect.signature(call)
 
-    def renewed(given, x):
+    def renewed(given: Tree, x: Tensor) -> Tree:
         if not hidden.at or _is_symbolic(x):
             return given
         new, old = keras.tree.flatten(carried(x)), keras.tree.flatten(given)
@@ -157,7 +221,7 @@ def _renew_masks(layer, hidden, in_graph):
         return keras.tree.pack_sequence_as(given, [b if a is None else a for a, b in zip(new, old, strict=True)])
 
     @functools.wraps(call)
-    def renewed_call(*args, **kwargs):
+    def renewed_call(*args: Any, **kwargs: Any) -> Tree:
         inputs = []
         # Keras pairs `mask` with the first argument, and `query_mask` with `query`.
         for k, (name, x) in enumerate(parameters.bind_partial(*args, **kwargs).arguments.items()):
@@ -170,7 +234,7 @@ def _renew_masks(layer, hidden, in_graph):
             carrying((x, mask))
         return outputs
 
-    def renewed_mask(x, given):
+    def renewed_mask(x: Tensor, given: Tree) -> Tree:
         return compute_mask(x, renewed(given, x))
 
     layer.call, layer.compute_mask = renewed_call, renewed_mask
@@ -184,28 +248,28 @@ class MixedOutput(keras.layers.Layer):
         place: The name of the layer.
     """
 
-    def __init__(self, hidden, place):
+    def __init__(self, hidden: HiddenDraws, place: str | None) -> None:
         super().__init__(autocast=False)
         self.hidden = hidden
         self.place = place
 
-    def call(self, output):
+    def call(self, output: Tree) -> Tree:
         return self.hidden.mix_output(self.place, output)
 
-    def compute_mask(self, output, mask):
+    def compute_mask(self, output: Tree, mask: Tree) -> Tree:
         return self.hidden.mix_mask(self.place, mask)
 
 
 class CarriedMask(keras.layers.Layer):
     """Returns the Keras mask that a tensor carries, or None: the public way to read it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(autocast=False)
 
-    def call(self, x, mask=None):
+    def call(self, x: Tensor, mask: Tree = None) -> Tree:
         return mask
 
-    def compute_mask(self, x, mask):
+    def compute_mask(self, x: Tensor, mask: Tree) -> None:
         return None
 
 
@@ -215,23 +279,23 @@ class Carrying(keras.layers.Layer):
     A mask that is given as `mask` would be put on by recent versions of Keras alone.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(autocast=False)
         self.supports_masking = True
 
-    def call(self, pair):
+    def call(self, pair: tuple[Tree, Tree]) -> Tree:
         return pair[0]
 
-    def compute_mask(self, pair, previous_mask):
+    def compute_mask(self, pair: tuple[Tree, Tree], previous_mask: Tree) -> Tree:
         return pair[1]
 
 
-def _is_symbolic(tree):
+def _is_symbolic(tree: Tree) -> bool:
     """Whether this is a network that builds itself, at its first call perhaps: there is nothing to mix yet."""
     return any(isinstance(x, keras.KerasTensor) for x in keras.tree.flatten(tree))
 
 
-def find_layer(network, name, argument="layers"):
+def find_layer(network: Any, name: str, argument: str = "layers") -> Any:
     """The layer of a network with this name, wherever it is nested.
 
     Raises:
@@ -247,7 +311,7 @@ def find_layer(network, name, argument="layers"):
     return found[0]
 
 
-def _all_layers(layer, seen):
+def _all_layers(layer: Any, seen: set[int]) -> Iterator[Any]:
     if id(layer) in seen:
         return
     seen.add(id(layer))

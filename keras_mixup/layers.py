@@ -1,13 +1,17 @@
 """Mixing as a Keras layer, for `dataset.map(layer)`, eager calls and functional models."""
 
+from __future__ import annotations
+
 import warnings
+from typing import Any, Literal
 
 import keras
 
 from keras_mixup import ops as tables
 from keras_mixup.batch import Layout, mix_batch, read
-from keras_mixup.methods import Mixup, adjustables, check_method
-from keras_mixup.roles import FEATURES, PASS, decide, is_numeric
+from keras_mixup.methods import Method, Mixup, adjustables, check_method
+from keras_mixup.roles import FEATURES, PASS, Leaf, decide, is_numeric
+from keras_mixup.types import Alpha, Axes, Config, DataFormat, NumClasses, Pairing, Probability, Roles, Seed, Tree
 from keras_mixup.workers import Stream, check_not_mapped_by_grain
 
 
@@ -60,18 +64,18 @@ class MixLayer(keras.layers.Layer):
 
     def __init__(
         self,
-        method,
+        method: Method,
         *,
-        num_classes=None,
-        pairs=False,
-        roles=None,
-        data_format=None,
-        axes=None,
-        box_format=None,
-        min_area=0.1,
-        seed=None,
-        **kwargs,
-    ):
+        num_classes: NumClasses | None = None,
+        pairs: bool = False,
+        roles: Roles | None = None,
+        data_format: DataFormat | None = None,
+        axes: Axes | None = None,
+        box_format: str | None = None,
+        min_area: float = 0.1,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(autocast=False, **kwargs)  # the layer decides which tensors are cast
         check_method(method)
         self.layout = Layout(
@@ -88,11 +92,13 @@ class MixLayer(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self._adjustables = [adjustable.variable for adjustable in adjustables(method)]
         self._stream = Stream(self.seed_generator, seed)
-        self._tensorflow_generator = None
+        self._tensorflow_generator: Any = None
         self._has_warned = False
         self.built = True
 
-    def __call__(self, x, y=None, sample_weight=None, *, others=None, **kwargs):
+    def __call__(
+        self, x: Tree, y: Tree = None, sample_weight: Tree = None, *, others: Tree = None, **kwargs: Any
+    ) -> Tree:
         check_not_mapped_by_grain()
         batch = (x, y, sample_weight) if sample_weight is not None else x if y is None else (x, y)
         leaves = decide(batch, self.layout.roles)
@@ -112,7 +118,7 @@ class MixLayer(keras.layers.Layer):
         outputs = [out if inside else leaf for leaf, out, inside in zip(leaves, outputs, enters, strict=True)]
         return keras.tree.pack_sequence_as(batch, outputs)
 
-    def _call_with(self, others, batch, leaves, **kwargs):
+    def _call_with(self, others: Tree, batch: Tree, leaves: list[Leaf], **kwargs: Any) -> Tree:
         """Mix with others; outside of models, which keep no such argument."""
         if any(isinstance(leaf.tensor, keras.KerasTensor) for leaf in leaves):
             raise ValueError(
@@ -121,7 +127,7 @@ class MixLayer(keras.layers.Layer):
             )
         return self.call(batch, others=others, **kwargs)
 
-    def call(self, batch, training=None, in_model=False, others=None):
+    def call(self, batch: Tree, training: bool | None = None, in_model: bool = False, others: Tree = None) -> Tree:
         if training is None:
             training = not in_model
         if training and in_model:
@@ -136,11 +142,11 @@ class MixLayer(keras.layers.Layer):
             training=training,
         )
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         # A copy made in another process is told where the first one was made: there it is in a worker.
         return _unpickle, (super().__reduce__(), self._stream.process)
 
-    def _warn_of_features_alone(self, batch):
+    def _warn_of_features_alone(self, batch: Tree) -> None:
         """Say once that features are mixed here and their targets are not."""
         alone = all(leaf.role in (FEATURES, PASS) for leaf in decide(batch, self.layout.roles))
         if alone and self.method.mixes and not self._has_warned:
@@ -151,7 +157,7 @@ class MixLayer(keras.layers.Layer):
                 stacklevel=2,
             )
 
-    def _foreign_seed(self):
+    def _foreign_seed(self) -> Seed:
         """A seed from a generator of TensorFlow's, which a `tf.data` pipeline can advance under any Keras backend."""
         import tensorflow as tf
 
@@ -164,7 +170,7 @@ class MixLayer(keras.layers.Layer):
                 )
         return self._tensorflow_generator.make_seeds(1)[:, 0]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "method": keras.saving.serialize_keras_object(self.method),
@@ -173,7 +179,7 @@ class MixLayer(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> MixLayer:
         config = dict(config)
         options = Layout.options(config)
         return cls(keras.saving.deserialize_keras_object(config.pop("method")), **options, **config)
@@ -244,39 +250,39 @@ class MixupLayer(MixLayer):
 
     def __init__(
         self,
-        alpha=0.2,
+        alpha: Alpha = 0.2,
         *,
-        per="example",
-        pairing="shuffle",
-        probability=1.0,
-        num_classes=None,
-        roles=None,
-        seed=None,
-        **kwargs,
-    ):
+        per: Literal["example", "batch"] = "example",
+        pairing: Pairing = "shuffle",
+        probability: Probability = 1.0,
+        num_classes: NumClasses | None = None,
+        roles: Roles | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         method = Mixup(alpha, per=per, pairing=pairing, probability=probability)
         super().__init__(method, num_classes=num_classes, roles=roles, seed=seed, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = super().get_config()
         del config["method"]
         return {**config, **self.method.get_config()}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> MixupLayer:
         config = dict(config)
         names = ("alpha", "per", "pairing", "probability")
         arguments = {name: keras.saving.deserialize_keras_object(config.pop(name)) for name in names}
         return cls(**arguments, **Layout.options(config), **config)
 
 
-def _unpickle(reduced, process):
+def _unpickle(reduced: tuple[Any, ...], process: int) -> MixLayer:
     make, arguments = reduced[:2]
     layer = make(*arguments)
     layer._stream.process = process
     return layer
 
 
-def _is_foreign(leaves):
+def _is_foreign(leaves: list[Any]) -> bool:
     """Whether these are TensorFlow's tensors while Keras runs on another backend: a `tf.data` pipeline."""
     return keras.backend.backend() != "tensorflow" and any(map(tables.is_tensorflow, leaves))

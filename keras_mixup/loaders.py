@@ -4,6 +4,8 @@ Each batch is mixed by a seed of its own, which follows from the user's seed and
 and from nothing else: not from the process that mixes it, nor from what was mixed before.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -14,6 +16,8 @@ import numpy as np
 from keras_mixup import checks
 from keras_mixup.batch import Layout, mix_batch
 from keras_mixup.methods import Method, adjustables, by_strength, check_method
+from keras_mixup.others import rows_of
+from keras_mixup.types import Alpha, Axes, DataFormat, NumClasses, Roles, Tree
 
 
 def batch_seed(seed: int, epoch: int, number: int, shard: int = 0) -> int:
@@ -37,18 +41,20 @@ def batch_seed(seed: int, epoch: int, number: int, shard: int = 0) -> int:
 class _Mixing:
     """What the doors for loaders share: what they are given, and how they mix one batch."""
 
-    def _take(self, method: Any, seed: int | None, shard: int, layout: Layout) -> None:
-        method = by_strength(method)
-        check_method(method)
+    def _take(self, method: Method | Alpha, seed: int | None, shard: int, layout: Layout, others: Tree) -> None:
+        drawing: Method = by_strength(method)
+        check_method(drawing)
         if seed is not None:
             checks.integer("seed", seed, least=0)
         checks.integer("shard", shard, least=0)
-        self.method: Method = method
+        self.method = drawing
         self.layout = layout
         self.seed = seed
         self.shard = shard
-        self._entropy = np.random.SeedSequence(seed).entropy  # the seed, or a fresh one that all copies share
-        self._changes = any(True for _ in adjustables(method))
+        self.others = None if others is None else keras.tree.map_structure(_as_array, others)
+        self._rows_of_others = rows_of(self.others)
+        self._entropy: Any = np.random.SeedSequence(seed).entropy  # the seed, or a fresh one that all copies share
+        self._changes = any(True for _ in adjustables(drawing))
         self._process = os.getpid()
 
     def _mix(self, batch: Any, seed: int) -> Any:
@@ -61,11 +67,20 @@ class _Mixing:
             )
         leaves = keras.tree.flatten(batch)
         given = [_as_array(leaf) for leaf in leaves]
-        mixed = mix_batch(keras.tree.pack_sequence_as(batch, given), self.method, seed, layout=self.layout)
+        arrays, others = keras.tree.pack_sequence_as(batch, given), self._others_for(seed, given)
+        mixed = mix_batch(arrays, self.method, seed, others=others, layout=self.layout)
         out = zip(leaves, given, keras.tree.flatten(mixed), strict=True)
         return keras.tree.pack_sequence_as(
             batch, [leaf if new is array else _like(leaf, new) for leaf, array, new in out]
         )
+
+    def _others_for(self, seed: int, given: list[Any]) -> Tree:
+        """As many rows of the others as the batch has, drawn uniformly and apart from the mix; None without any."""
+        if self.others is None:
+            return None
+        size = next(len(array) for array in given if getattr(array, "shape", ()))
+        rows = np.random.default_rng((seed, 1)).integers(self._rows_of_others, size=size)
+        return keras.tree.map_structure(lambda array: array[rows], self.others)
 
 
 class MixCollate(_Mixing):
@@ -91,6 +106,8 @@ class MixCollate(_Mixing):
         axes: As for `MixLayer`.
         box_format: As for `MixLayer`.
         min_area: As for `MixLayer`.
+        others: Examples to take the partners from, in place of the batch itself: `x` or `(x, y)`, arrays of any number
+            of rows in the batches' structure. Each batch draws rows of them by its seed.
         seed: An int for the same draws in every run; None for fresh ones.
         shard: Which of several processes this is that train together under one seed, as `torch.distributed.get_rank()`.
         collate_fn: What makes a batch of rows; None for torch's `default_collate`.
@@ -112,18 +129,19 @@ class MixCollate(_Mixing):
 
     def __init__(
         self,
-        method: Any,
+        method: Method | Alpha,
         *,
-        num_classes: int | dict | None = None,
+        num_classes: NumClasses | None = None,
         pairs: bool = False,
-        roles: dict | None = None,
-        data_format: str | None = None,
-        axes: int | tuple | None = None,
+        roles: Roles | None = None,
+        data_format: DataFormat | None = None,
+        axes: Axes | None = None,
         box_format: str | None = None,
         min_area: float = 0.1,
+        others: Tree = None,
         seed: int | None = None,
         shard: int = 0,
-        collate_fn: Callable | None = None,
+        collate_fn: Callable[[list[Any]], Tree] | None = None,
     ) -> None:
         torch = _package("torch", "MixCollate")
         layout = Layout(
@@ -135,7 +153,7 @@ class MixCollate(_Mixing):
             box_format=box_format,
             min_area=min_area,
         )
-        self._take(method, seed, shard, layout)
+        self._take(method, seed, shard, layout, others)
         self.collate_fn = collate_fn
         # In memory that workers share, as they may outlive an epoch: a number below 0 says that nobody told.
         self._epoch = torch.full((1,), -1, dtype=torch.int64).share_memory_()
@@ -148,7 +166,7 @@ class MixCollate(_Mixing):
         self._epoch[0] = epoch
         self._seen, self._count = epoch, 0
 
-    def __call__(self, rows: list) -> Any:
+    def __call__(self, rows: list[Any]) -> Any:
         from torch.utils.data import default_collate, get_worker_info
 
         batch = (self.collate_fn or default_collate)(rows)
@@ -187,6 +205,8 @@ class MixGrain(_Mixing):
         axes: As for `MixLayer`.
         box_format: As for `MixLayer`.
         min_area: As for `MixLayer`.
+        others: Examples to take the partners from, in place of the batch itself: `x` or `(x, y)`, arrays of any number
+            of rows in the batches' structure. Each batch draws rows of them by its seed.
 
     Raises:
         ImportError: If Grain is not installed.
@@ -205,15 +225,16 @@ class MixGrain(_Mixing):
 
     def __init__(
         self,
-        method: Any,
+        method: Method | Alpha,
         *,
-        num_classes: int | dict | None = None,
+        num_classes: NumClasses | None = None,
         pairs: bool = False,
-        roles: dict | None = None,
-        data_format: str | None = None,
-        axes: int | tuple | None = None,
+        roles: Roles | None = None,
+        data_format: DataFormat | None = None,
+        axes: Axes | None = None,
         box_format: str | None = None,
         min_area: float = 0.1,
+        others: Tree = None,
     ) -> None:
         layout = Layout(
             num_classes=num_classes,
@@ -224,14 +245,14 @@ class MixGrain(_Mixing):
             box_format=box_format,
             min_area=min_area,
         )
-        self._take(method, None, 0, layout)
+        self._take(method, None, 0, layout, others)
         self._register()
 
     def _register(self) -> None:
         """Make it one of Grain's random transformations, without importing Grain before it is needed."""
         _package("grain", "MixGrain").transforms.RandomMap.register(MixGrain)
 
-    def __setstate__(self, state: dict) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._register()
 
@@ -271,6 +292,8 @@ class MixPyDataset(_Mixing, keras.utils.PyDataset):
         axes: As for `MixLayer`.
         box_format: As for `MixLayer`.
         min_area: As for `MixLayer`.
+        others: Examples to take the partners from, in place of the batch itself: `x` or `(x, y)`, arrays of any number
+            of rows in the batches' structure. Each batch draws rows of them by its seed.
         seed: An int for the same draws in every run; None for fresh ones.
         shard: Which of several processes this is that train together under one seed.
         workers: As for `keras.utils.PyDataset`; None for what `dataset` says.
@@ -297,15 +320,16 @@ class MixPyDataset(_Mixing, keras.utils.PyDataset):
     def __init__(
         self,
         dataset: keras.utils.PyDataset,
-        method: Any,
+        method: Method | Alpha,
         *,
-        num_classes: int | dict | None = None,
+        num_classes: NumClasses | None = None,
         pairs: bool = False,
-        roles: dict | None = None,
-        data_format: str | None = None,
-        axes: int | tuple | None = None,
+        roles: Roles | None = None,
+        data_format: DataFormat | None = None,
+        axes: Axes | None = None,
         box_format: str | None = None,
         min_area: float = 0.1,
+        others: Tree = None,
         seed: int | None = None,
         shard: int = 0,
         workers: int | None = None,
@@ -317,7 +341,8 @@ class MixPyDataset(_Mixing, keras.utils.PyDataset):
                 f"`dataset` should be a `keras.utils.PyDataset`. Received: {type(dataset).__name__}. For any other "
                 "iterable of batches there is `MixBatches`."
             )
-        super().__init__(
+        keras.utils.PyDataset.__init__(
+            self,
             workers=dataset.workers if workers is None else workers,
             use_multiprocessing=dataset.use_multiprocessing if use_multiprocessing is None else use_multiprocessing,
             max_queue_size=dataset.max_queue_size if max_queue_size is None else max_queue_size,
@@ -331,7 +356,7 @@ class MixPyDataset(_Mixing, keras.utils.PyDataset):
             box_format=box_format,
             min_area=min_area,
         )
-        self._take(method, seed, shard, layout)
+        self._take(method, seed, shard, layout, others)
         self.dataset = dataset
         self.epoch = 0
 
@@ -341,7 +366,7 @@ class MixPyDataset(_Mixing, keras.utils.PyDataset):
         return self.dataset.num_batches
 
     def __len__(self) -> int:
-        return len(self.dataset)  # type: ignore[arg-type]
+        return len(self.dataset)
 
     def __getitem__(self, index: int) -> Any:
         # Without an end the numbers go on from epoch to epoch.
@@ -378,6 +403,8 @@ class MixBatches(_Mixing):
         axes: As for `MixLayer`.
         box_format: As for `MixLayer`.
         min_area: As for `MixLayer`.
+        others: Examples to take the partners from, in place of the batch itself: `x` or `(x, y)`, arrays of any number
+            of rows in the batches' structure. Each batch draws rows of them by its seed.
         seed: An int for the same draws in every run; None for fresh ones.
         shard: Which of several processes this is that train together under one seed.
 
@@ -396,16 +423,17 @@ class MixBatches(_Mixing):
 
     def __init__(
         self,
-        batches: Iterable,
-        method: Any,
+        batches: Iterable[Tree],
+        method: Method | Alpha,
         *,
-        num_classes: int | dict | None = None,
+        num_classes: NumClasses | None = None,
         pairs: bool = False,
-        roles: dict | None = None,
-        data_format: str | None = None,
-        axes: int | tuple | None = None,
+        roles: Roles | None = None,
+        data_format: DataFormat | None = None,
+        axes: Axes | None = None,
         box_format: str | None = None,
         min_area: float = 0.1,
+        others: Tree = None,
         seed: int | None = None,
         shard: int = 0,
     ) -> None:
@@ -420,18 +448,18 @@ class MixBatches(_Mixing):
             box_format=box_format,
             min_area=min_area,
         )
-        self._take(method, seed, shard, layout)
+        self._take(method, seed, shard, layout, others)
         self.batches = batches
         self.epoch = 0
 
     def __len__(self) -> int:
         return len(self.batches)  # type: ignore[arg-type]
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> Iterator[Tree]:
         epoch, self.epoch = self.epoch, self.epoch + 1
         return self._pass(epoch)
 
-    def _pass(self, epoch: int) -> Iterator:
+    def _pass(self, epoch: int) -> Iterator[Tree]:
         for number, batch in enumerate(self.batches):
             yield self._mix(batch, batch_seed(self._entropy, epoch, number, self.shard))
 

@@ -6,8 +6,11 @@ class ids that is all a row holds however many classes there are; of other targe
 not linear in the target be interpolated. They are float32 as a whole, which holds ids up to 2**24.
 """
 
+from __future__ import annotations
+
 import math
-import numbers
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,6 +18,7 @@ import numpy as np
 from keras_mixup import checks
 from keras_mixup import ops as tables
 from keras_mixup.checks import is_number
+from keras_mixup.types import Array, Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup")
@@ -77,17 +81,18 @@ class PairLoss(keras.losses.Loss):
         mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 2; the authors' code trains this form.
     """
 
-    def __init__(self, loss, one_hot=False, dense=False, name="pair_loss"):
-        self.loss = keras.losses.get(loss)
+    def __init__(self, loss: Any, one_hot: bool = False, dense: bool = False, name: str = "pair_loss") -> None:
+        self.loss: Any = keras.losses.get(loss)
         if not callable(self.loss):
             raise ValueError(
                 "`loss` should be a Keras loss, the name of one, or a function `(y_true, y_pred)`. "
                 f"Received: loss={loss!r}."
             )
-        if getattr(self.loss, "ignore_class", None) is not None:
+        ignored = getattr(self.loss, "ignore_class", None)
+        if ignored is not None:
             raise ValueError(
                 "`loss` should not ignore a class: a mixed target may have half of it. Give such examples a "
-                f"`sample_weight` of 0 before mixing. Received: ignore_class={self.loss.ignore_class!r}."
+                f"`sample_weight` of 0 before mixing. Received: ignore_class={ignored!r}."
             )
         checks.truth("one_hot", one_hot)
         checks.truth("dense", dense)
@@ -100,7 +105,7 @@ class PairLoss(keras.losses.Loss):
         self.dense = dense
         super().__init__(name, getattr(self.loss, "reduction", "sum_over_batch_size"), _precision())
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         y_true, y_pred = keras.ops.convert_to_tensor(y_true), keras.ops.convert_to_tensor(y_pred)
         if not self._are_pairs(tuple(y_true.shape), tuple(y_pred.shape)):
             return self._against(y_true, y_pred)
@@ -110,7 +115,7 @@ class PairLoss(keras.losses.Loss):
             weight = weight[..., 0]
         return weight * of_original + (1.0 - weight) * of_partner
 
-    def _are_pairs(self, shape, predicted):
+    def _are_pairs(self, shape: Sequence[Any], predicted: Sequence[Any]) -> bool:
         """Whether targets of a shape are pairs, and not what they are in validation data."""
         rank, of_three = len(predicted), len(shape) > 0 and shape[-1] in (3, None)
         if self.dense:
@@ -141,7 +146,7 @@ class PairLoss(keras.losses.Loss):
             )
         return pairs
 
-    def _against(self, y_true, y_pred):
+    def _against(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The loss of each example, or place, if all of its target were this."""
         if not self.dense and len(y_true.shape) == len(y_pred.shape):
             y_true = keras.ops.squeeze(y_true, -1)
@@ -149,7 +154,7 @@ class PairLoss(keras.losses.Loss):
             y_true = keras.ops.one_hot(keras.ops.cast(y_true, "int32"), y_pred.shape[-1], dtype=self.dtype)
         return getattr(self.loss, "call", self.loss)(y_true, y_pred)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             "loss": keras.saving.serialize_keras_object(self.loss),
             "one_hot": self.one_hot,
@@ -158,7 +163,7 @@ class PairLoss(keras.losses.Loss):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> PairLoss:
         return cls(**{**config, "loss": keras.saving.deserialize_keras_object(config["loss"])})
 
 
@@ -203,12 +208,12 @@ class ThresholdedBinaryCrossentropy(keras.losses.Loss):
 
     def __init__(
         self,
-        threshold=0.2,
-        from_logits=True,
-        sum_classes=False,
-        reduction="sum_over_batch_size",
-        name="thresholded_binary_crossentropy",
-    ):
+        threshold: float = 0.2,
+        from_logits: bool = True,
+        sum_classes: bool = False,
+        reduction: str = "sum_over_batch_size",
+        name: str = "thresholded_binary_crossentropy",
+    ) -> None:
         if not is_number(threshold) or not 0 <= threshold < 1:
             raise ValueError(f"`threshold` should be a number in [0, 1). Received: threshold={threshold!r}.")
         super().__init__(name, reduction, _precision())
@@ -216,7 +221,7 @@ class ThresholdedBinaryCrossentropy(keras.losses.Loss):
         self.from_logits = from_logits
         self.sum_classes = sum_classes
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         y_true, y_pred = keras.ops.convert_to_tensor(y_true), keras.ops.convert_to_tensor(y_pred)
         if not _agree(y_true.shape, y_pred.shape):
             raise ValueError(
@@ -228,7 +233,7 @@ class ThresholdedBinaryCrossentropy(keras.losses.Loss):
         losses = keras.ops.binary_crossentropy(present, y_pred, from_logits=self.from_logits)
         return keras.ops.sum(losses, axis=-1) if self.sum_classes else keras.ops.mean(losses, axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "threshold": self.threshold,
@@ -237,7 +242,9 @@ class ThresholdedBinaryCrossentropy(keras.losses.Loss):
         }
 
 
-def class_sample_weight(y, class_weight, pairs=False):
+def class_sample_weight(
+    y: Tensor, class_weight: dict[int, float] | Sequence[float] | Tensor, pairs: bool = False
+) -> Tensor:
     """Compute sample weights from class weights, for mixed targets.
 
         sample_weight = sum_c y_c * class_weight_c
@@ -280,11 +287,11 @@ def class_sample_weight(y, class_weight, pairs=False):
             f"Received: y of shape {shape} with pairs={pairs!r}."
         )
     rows = not (ids or pairs)
-    weights = ops.convert(_class_weights(class_weight, shape[1] if rows else None))
+    weights = ops.convert(_class_weights(class_weight, shape[1] if rows else None))  # pyright: ignore[reportGeneralTypeIssues]
     if rows:
         return ops.sum(ops.cast(y, "float32") * weights)
 
-    def look_up(ids):
+    def look_up(ids: Tensor) -> Tensor:
         # A dict was made into a vector whose last entry stands for all the classes beyond.
         ids = ops.cast(ids, "int32")
         return ops.take(weights, ops.minimum(ids, weights.shape[0] - 1) if isinstance(class_weight, dict) else ids)
@@ -295,11 +302,11 @@ def class_sample_weight(y, class_weight, pairs=False):
     return share * look_up(y[:, 0]) + (1.0 - share) * look_up(y[:, 1])
 
 
-def _class_weights(class_weight, classes):
+def _class_weights(class_weight: Any, classes: int | None) -> Array:
     """Class weights as a float32 vector, of `classes` entries where that number is known."""
     if isinstance(class_weight, dict):
         ids = list(class_weight)
-        if not all(isinstance(c, numbers.Integral) and not isinstance(c, bool) and c >= 0 for c in ids):
+        if not all(tables.is_integer(c) and c >= 0 for c in ids):
             raise ValueError(
                 f"The keys of `class_weight` should be class ids. Received: class_weight={class_weight!r}."
             )
@@ -327,11 +334,11 @@ def _class_weights(class_weight, classes):
     return np.array(values, "float32")
 
 
-def _precision():
+def _precision() -> str:
     """Losses are computed in float32, or in float64 where that is what Keras computes in, and never in less."""
     return "float64" if keras.config.floatx() == "float64" else "float32"
 
 
-def _agree(one, other):
+def _agree(one: Shape, other: Shape) -> bool:
     """Whether two static shapes may be the same, as far as they are known."""
     return len(one) == len(other) and all(n == m or None in (n, m) for n, m in zip(one, other, strict=True))

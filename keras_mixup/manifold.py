@@ -1,11 +1,13 @@
 """Manifold mixup: mix at a hidden layer chosen at random instead of at the input."""
 
+from __future__ import annotations
+
 import dataclasses
-from typing import Any
 
 from keras_mixup.batch import Batch
 from keras_mixup.methods import Method, draw_mixup
 from keras_mixup.mixing import Draw
+from keras_mixup.types import Alpha, Seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,13 +38,13 @@ class ManifoldMixup(Method):
         Manifold Mixup (arXiv 1806.05236), section 2.
     """
 
-    layers: tuple = ()
-    alpha: Any = 2.0
+    layers: tuple[str, ...] = ()
+    alpha: Alpha = 2.0
     include_input: bool = True
 
     needs_network = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         names = isinstance(self.layers, tuple) and all(isinstance(name, str) for name in self.layers)
         if not names or not self.layers or len(set(self.layers)) < len(self.layers):
@@ -51,15 +53,15 @@ class ManifoldMixup(Method):
             )
 
     @property
-    def places(self):
+    def places(self) -> tuple[str | None, ...]:  # type: ignore[override]
         """Where to mix: names of layers, and None for the input."""
         return self.layers + ((None,) if self.include_input else ())
 
-    def check_model(self, at, pairs):
+    def check_model(self, at: str | None, pairs: bool) -> None:
         """It names its layers itself."""
         if at is not None:
             raise ValueError(f"`ManifoldMixup` names its layers itself. Received also: at={at!r}.")
 
-    def draw(self, batch: Batch, seed: Any) -> Draw:
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
         """Draw as mixup does."""
         return draw_mixup(self, batch, seed)

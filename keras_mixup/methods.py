@@ -9,11 +9,13 @@ the network, `manifold.py` and `mixupe.py`.
 A method of one's own is a subclass of `Method` with a dataclass decorator and one function; see `guides/own_method.md`.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import keras
 
@@ -24,16 +26,20 @@ from keras_mixup.batch import Batch
 from keras_mixup.checks import is_number
 from keras_mixup.mixing import Draw
 from keras_mixup.schedules import Adjustable
+from keras_mixup.types import Alpha, Config, Pairing, Probability, Seed, Shape, Size, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 BY_NAME = ("per", "pairing", "probability")
 # The methods of this package by name, in lower case; they enter themselves. Those of others go by module and name.
-REGISTRY: "dict[str, type[Method]]" = {}
+REGISTRY: dict[str, type[Method]] = {}
 
 
 class _Signature:
     """What a method takes, for `help` and editors: what its `__init__` does."""
 
-    def __get__(self, method, cls):
+    def __get__(self, method: object, cls: Any) -> inspect.Signature:
         _, *parameters = inspect.signature(cls.__init__).parameters.values()
         return inspect.Signature(parameters)
 
@@ -71,21 +77,22 @@ class Method:
     0.75
     """
 
-    per: str = "example"
-    pairing: str | Callable = "shuffle"
-    probability: Any = 1.0
+    per: Literal["example", "batch"] = "example"
+    pairing: Pairing = "shuffle"
+    probability: Probability = 1.0
 
     cuts: ClassVar[bool] = False  # whether it may cut images along a box or a region
     averages: ClassVar[bool] = True  # whether it may average examples, so that class ids have to become rows
     keeps_rows: ClassVar[bool] = True  # whether as many rows come out as go in
     needs_network: ClassVar[bool] = False  # whether it works in `MixupModel` alone
-    places: ClassVar[tuple] = (None,)  # where in a network it mixes: names of layers, and None for the input
+    # Where in a network it mixes: names of layers, and None for the input.
+    places: ClassVar[tuple[str | None, ...]] = (None,)
     clean: ClassVar[str | None] = None  # "apart", or "together" in one batch: its loss looks at clean examples, too
     term: ClassVar[str | None] = None  # under what name the term that it adds to the loss is logged
 
     __signature__ = _Signature()
 
-    def __new__(cls, *args, **kwargs):
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         names = [field.name for field in dataclasses.fields(cls) if field.init and not field.kw_only]
         if len(args) > len(names):
             example = ", ".join(f"{name}={value!r}" for name, value in zip(BY_NAME, args[len(names) :], strict=False))
@@ -96,22 +103,22 @@ class Method:
             )
         return super().__new__(cls)
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__repr__" not in vars(cls):  # that of a dataclass would begin with `per`
-            cls.__repr__ = Method.__repr__
+            cls.__repr__ = Method.__repr__  # type: ignore[method-assign]
         if "draw" in vars(cls):
-            cls.draw = _of_a_batch(cls.draw)
+            cls.draw = _of_a_batch(cls.draw)  # type: ignore[method-assign]
         if cls.__module__.rpartition(".")[0] == __name__.rpartition(".")[0]:
             REGISTRY[cls.__name__.lower()] = cls
         # Saved models name a class by its package and its own name.
         keras.saving.register_keras_serializable(package=cls.__module__.partition(".")[0])(cls)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         fields = sorted(dataclasses.fields(self), key=lambda field: field.name in BY_NAME)
         return f"{type(self).__name__}({', '.join(f'{field.name}={getattr(self, field.name)!r}' for field in fields)})"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # JSON, and so a saved model, knows lists alone
             value = getattr(self, field.name)
             if isinstance(value, list) and "tuple" in str(field.type):
@@ -120,15 +127,14 @@ class Method:
         if self.pairing is not None:
             pairings.rule(self.pairing)
         checks.probability("probability", self.probability)
-        if hasattr(self, "alpha"):
-            weights.check_alpha(self.alpha)
+        weights.check_alpha(getattr(self, "alpha", 1.0))
 
     @property
-    def mixes(self):
+    def mixes(self) -> bool:
         """Whether this method ever changes a batch."""
         return not any(is_number(value) and value == 0 for value in (getattr(self, "alpha", 1.0), self.probability))
 
-    def draw(self, batch: Batch, seed: Any) -> Draw:
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
         """Draw for a batch.
 
         Args:
@@ -140,11 +146,11 @@ class Method:
         """
         raise NotImplementedError(f"`{type(self).__name__}` should have a function `draw(batch, seed)`.")
 
-    def model(self, network, seed=None):
+    def model(self, network: keras.layers.Layer, seed: int | None = None) -> keras.Model | None:
         """The Keras model that trains a network by this method; None leaves it to `MixupModel`."""
         return None
 
-    def check_model(self, at, pairs):
+    def check_model(self, at: str | None, pairs: bool) -> None:
         """Raise a `ValueError` if a `MixupModel` with these arguments cannot train by this method."""
         if at is not None and self.cuts:
             raise ValueError(
@@ -152,7 +158,7 @@ class Method:
                 f"Received: at={at!r}, method={self!r}."
             )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The arguments as plain data, for saving with Keras."""
         return {
             field.name: keras.saving.serialize_keras_object(getattr(self, field.name))
@@ -160,21 +166,21 @@ class Method:
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         """Rebuild the method from `get_config`."""
         return cls(**{key: keras.saving.deserialize_keras_object(value) for key, value in config.items()})
 
     # What draws are made of.
 
-    def count(self, batch):
+    def count(self, batch: Batch) -> Size:
         """How many times to draw: once for each example, or once for the batch."""
         return batch.size if self.per == "example" else 1
 
-    def for_all(self, values, batch):
+    def for_all(self, values: Tensor, batch: Batch) -> Tensor:
         """One number per batch repeated for each example; numbers per example as they are."""
         return values if self.per == "example" else values * tables.of(values).ones((batch.size,))
 
-    def partner(self, batch, seed):
+    def partner(self, batch: Batch, seed: Seed) -> Tensor:
         """Who is mixed with whom, by the method's pairing: an int32 tensor `(size,)`, rows of `batch.partners`."""
         rule = pairings.rule(self.pairing)
         if batch.others is None:
@@ -189,7 +195,7 @@ class Method:
         rows = rule(max(sizes) if known else tables.of(*sizes).maximum(*sizes), seed, batch.targets)
         return rows[: batch.size] % batch.others.size
 
-    def image_size(self, batch):
+    def image_size(self, batch: Batch) -> Shape:
         """Height and width of the images, or the length of the series, that this method cuts.
 
         Raises:
@@ -202,7 +208,7 @@ class Method:
             )
         return batch.image_size
 
-    def only_some(self, values, otherwise, batch, seed):
+    def only_some(self, values: Tensor, otherwise: Any, batch: Batch, seed: Seed) -> Tensor:
         """These values with the method's probability, other ones else; a row per example or one per batch."""
         if is_number(self.probability) and self.probability == 1:
             return values
@@ -212,11 +218,11 @@ class Method:
         return ops.where(ops.reshape(coin, (-1,) + (1,) * (len(values.shape) - 1)), values, otherwise)
 
 
-def _of_a_batch(draw):
+def _of_a_batch(draw: Callable[..., Draw]) -> Callable[..., Draw]:
     """A method's `draw` that says in words that it takes a `Batch`; once, it took the size."""
 
     @functools.wraps(draw)
-    def checked(self, batch=None, *args, **kwargs):
+    def checked(self: Any, batch: Any = None, *args: Any, **kwargs: Any) -> Draw:
         if not isinstance(batch, Batch):
             received = ", ".join([repr(batch)] * (batch is not None) + [f"{key}=..." for key in kwargs])
             raise TypeError(
@@ -260,9 +266,9 @@ class Mixup(Method):
         mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 2.
     """
 
-    alpha: Any = 0.2
+    alpha: Alpha = 0.2
 
-    def draw(self, batch: Batch, seed: Any) -> Draw:
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
         """Draw a weight and a partner for each example.
 
         Args:
@@ -278,7 +284,7 @@ class Mixup(Method):
         return draw_mixup(self, batch, seed)
 
 
-def draw_mixup(method: Method, batch: Batch, seed: Any) -> Draw:
+def draw_mixup(method: Any, batch: Batch, seed: Seed) -> Draw:
     """Draw as `Mixup.draw` does, for a method that has an `alpha` and adds something of its own."""
     for_weight, for_partner, for_coin = tables.of(seed, batch.size).split(seed, 3)
     weight = weights.draw(method.count(batch), method.alpha, for_weight)
@@ -319,20 +325,20 @@ class CutMix(Method):
         CutMix (arXiv 1905.04899), section 3.
     """
 
-    alpha: Any = 1.0
-    minmax: tuple | None = None
+    alpha: Alpha = 1.0
+    minmax: tuple[float, float] | None = None
     inside: bool = False
 
     cuts = True
     averages = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         checks.truth("inside", self.inside)
         if self.minmax is not None:
             regions.check_minmax("minmax", self.minmax)
 
-    def draw(self, batch: Batch, seed: Any) -> Draw:
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
         """Draw a box and a partner for each image; arguments and result as for `Mixup.draw`."""
         size = self.image_size(batch)
         for_weight, for_partner, for_coin, for_box = tables.of(seed, batch.size).split(seed, 4)
@@ -373,16 +379,16 @@ class ResizeMix(Method):
         ResizeMix (arXiv 2012.11101), section 3.
     """
 
-    scale: tuple = (0.1, 0.8)
+    scale: tuple[float, float] = (0.1, 0.8)
 
     cuts = True
     averages = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         regions.check_minmax("scale", self.scale)
 
-    def draw(self, batch: Batch, seed: Any) -> Draw:
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
         """Draw a box and a partner for each image; arguments and result as for `Mixup.draw`."""
         size = self.image_size(batch)
         for_partner, for_coin, for_box = tables.of(seed, batch.size).split(seed, 3)
@@ -421,17 +427,17 @@ class FMix(Method):
         FMix (arXiv 2002.12047), section 4.
     """
 
-    alpha: Any = 1.0
+    alpha: Alpha = 1.0
     decay: float = 3.0
 
     cuts = True
     averages = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         checks.number("decay", self.decay, least=0)
 
-    def draw(self, batch: Batch, seed: Any) -> Draw:
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
         """Draw a region and a partner for each image; arguments and result as for `Mixup.draw`."""
         size = self.image_size(batch)
         ops = tables.of(seed, batch.size)
@@ -476,12 +482,12 @@ class Remix(Method):
         Remix (arXiv 2007.03943), section 3.
     """
 
-    class_counts: tuple = ()
-    alpha: Any = 1.0
+    class_counts: Sequence[float] = ()
+    alpha: Alpha = 1.0
     kappa: float = 3.0
     tau: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "class_counts", tuple(float(n) for n in self.class_counts))
         if not self.class_counts or min(self.class_counts) <= 0:
@@ -492,7 +498,7 @@ class Remix(Method):
         checks.number("kappa", self.kappa, above=1)
         checks.number("tau", self.tau, least=0, most=1)
 
-    def draw(self, batch: Batch, seed: Any) -> Draw:
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
         """Draw a weight, a partner and the targets' own weight; arguments and result as for `Mixup.draw`."""
         draw = draw_mixup(self, batch, seed)
         ops = tables.of(seed, batch.size)
@@ -538,12 +544,12 @@ class DMixup(Method):
     partners: int = 2
     alpha: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         checks.integer("partners", self.partners)
         checks.number("alpha", self.alpha, least=0)
 
-    def draw(self, batch: Batch, seed: Any) -> Draw:
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
         """Draw weights and partners; arguments and result as for `Mixup.draw`."""
         ops = tables.of(seed, batch.size)
         for_weights, *for_partners, for_coin = ops.split(seed, 2 + self.partners)
@@ -582,17 +588,21 @@ class RegMixup(Method):
         RegMixup (arXiv 2206.14502), section 3.
     """
 
-    alpha: Any = 20.0
+    alpha: Alpha = 20.0
     eta: float = 1.0
 
-    mixes = True
     keeps_rows = False  # it doubles them
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         checks.number("eta", self.eta, above=0)
 
-    def draw(self, batch: Batch, seed: Any) -> Draw:
+    @property
+    def mixes(self) -> bool:
+        """Always: it doubles the batch even where nothing is mixed."""
+        return True
+
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
         """Draw as mixup does, and put the clean batch before it; arguments and result as for `Mixup.draw`."""
         mixed = draw_mixup(self, batch, seed)
         ops = tables.of(seed, batch.size)
@@ -632,12 +642,12 @@ class Choice(Method):
     ((8,), (8, 4))
     """
 
-    methods: tuple = ()
-    probabilities: tuple | None = None
-    per: str = dataclasses.field(default="batch", kw_only=True)
-    pairing: str | Callable | None = dataclasses.field(default=None, kw_only=True)
+    methods: tuple[Method, ...] = ()
+    probabilities: tuple[float, ...] | None = None
+    per: Literal["example", "batch"] = dataclasses.field(default="batch", kw_only=True)
+    pairing: Pairing | None = dataclasses.field(default=None, kw_only=True)  # type: ignore[assignment]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         several = isinstance(self.methods, tuple) and self.methods
         if not several or not all(isinstance(m, Method) for m in self.methods):
@@ -666,21 +676,21 @@ class Choice(Method):
             )
 
     @property
-    def cuts(self):
+    def cuts(self) -> bool:  # type: ignore[override]
         """Whether some images are cut."""
         return any(m.cuts for m in self.methods)
 
     @property
-    def averages(self):
+    def averages(self) -> bool:  # type: ignore[override]
         """Whether some examples are averaged, so that class ids have to become rows."""
         return any(m.averages for m in self.methods)
 
     @property
-    def mixes(self):
+    def mixes(self) -> bool:
         """Whether this method ever changes a batch."""
         return super().mixes and any(m.mixes for m in self.methods)
 
-    def draw(self, batch: Batch, seed: Any) -> Draw:
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
         """Draw by each method and choose; arguments and result as for `Mixup.draw`."""
         ops = tables.of(seed, batch.size)
         for_choice, for_coin, *streams = ops.split(seed, 2 + len(self.methods))
@@ -698,13 +708,13 @@ class Choice(Method):
         return _choose(mixed, chosen, nothing)
 
 
-def _alike(draws, batch):
+def _alike(draws: list[Draw], batch: Batch) -> list[Draw]:
     """Draws with the same fields and shapes: those that one of them lacks say nothing in it."""
     ops = tables.of(draws[0].weight)
     several = max(d.partner.shape[1] if len(d.partner.shape) == 2 else 1 for d in draws)
     if several > 1:
         draws = [_with_partners(d, several) for d in draws]
-    size = batch.image_size
+    size: Any = batch.image_size
     if any(d.region is not None for d in draws):
         everywhere = ops.arange(1)[(slice(None),) + (None,) * len(size)] == 0
         draws = [d if d.region is not None else d._replace(region=everywhere) for d in draws]
@@ -719,11 +729,11 @@ def _alike(draws, batch):
     return [d._replace(target_weight=d.for_targets.weight) for d in draws]
 
 
-def _with_partners(draw, number):
+def _with_partners(draw: Draw, number: int) -> Draw:
     """A draw in the form of several partners: those that it lacks are its first, with no share."""
     ops = tables.of(draw.weight)
 
-    def shares(weight):
+    def shares(weight: Tensor) -> Tensor:
         if weight is None:
             return None
         if len(weight.shape) == 1:
@@ -736,12 +746,12 @@ def _with_partners(draw, number):
     return draw._replace(weight=shares(draw.weight), target_weight=shares(draw.target_weight), partner=partner)
 
 
-def _first_partner(draw):
+def _first_partner(draw: Draw) -> Tensor:
     """The first partner of each row."""
     return draw.partner if len(draw.partner.shape) == 1 else draw.partner[:, 0]
 
 
-def check_method(method):
+def check_method(method: Any) -> None:
     """Raise a `ValueError` unless this is a method that needs no network."""
     as_method(method)
     if method.needs_network:
@@ -751,13 +761,13 @@ def check_method(method):
         )
 
 
-def by_strength(method):
+def by_strength(method: Any) -> Any:
     """`Mixup` of a strength, where a strength is given in place of a method; else what was given."""
     strength = is_number(method) or weights.is_distribution(method) or weights.is_adjustable(method)
     return Mixup(method) if strength else method
 
 
-def as_method(method):
+def as_method(method: Any) -> Method:
     """The method that was given, once it is sure that it is one.
 
     Raises:
@@ -773,7 +783,7 @@ def as_method(method):
     return method
 
 
-def adjustables(method):
+def adjustables(method: Any) -> Iterator[Adjustable]:
     """All `Adjustable` numbers of a method, also of the methods inside a `Choice`."""
     for value in vars(method).values():
         if isinstance(value, Adjustable):
@@ -783,11 +793,11 @@ def adjustables(method):
                 yield from adjustables(inner)
 
 
-def _choose(condition, a, b):
+def _choose(condition: Tensor, a: Draw, b: Draw) -> Draw:
     """Row by row, the one draw or the other."""
     ops = tables.of(condition)
 
-    def field(x, y):
+    def field(x: Tensor, y: Tensor) -> Tensor:
         if x is None:
             return None
         return ops.where(ops.reshape(condition, (-1,) + (1,) * (len(x.shape) - 1)), x, y)
@@ -795,8 +805,8 @@ def _choose(condition, a, b):
     return Draw(*map(field, a, b))
 
 
-def _paste(method, batch, box, for_partner):
+def _paste(method: Method, batch: Batch, box: Tensor, for_partner: Seed) -> Draw:
     """The draw that puts the partner into a box: the original stands outside it."""
-    share = method.for_all(regions.share_outside(box, batch.image_size), batch)
+    share = method.for_all(regions.share_outside(box, method.image_size(batch)), batch)
     weight = tables.of(box).ones((batch.size,))
     return Draw(weight, method.partner(batch, for_partner), target_weight=share, box=box)

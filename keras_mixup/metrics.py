@@ -1,5 +1,7 @@
 """Accuracy for mixed targets. The metrics of calibration are here too, by name."""
 
+from __future__ import annotations
+
 import keras
 
 from keras_mixup.calibration import (  # noqa: F401
@@ -10,6 +12,7 @@ from keras_mixup.calibration import (  # noqa: F401
     NegativeLogLikelihood,
     OverconfidenceError,
 )
+from keras_mixup.types import Config, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup")
@@ -50,7 +53,7 @@ class MixedAccuracy(keras.metrics.MeanMetricWrapper):
     0.5
     """
 
-    def __init__(self, k=1, pairs=False, name=None):
+    def __init__(self, k: int = 1, pairs: bool = False, name: str | None = None) -> None:
         if not isinstance(k, int) or isinstance(k, bool) or k < 1:
             raise ValueError(f"`k` should be a positive integer. Received: k={k!r}.")
         name = name or ("mixed_accuracy" if k == 1 else f"mixed_top_{k}_accuracy")
@@ -59,11 +62,11 @@ class MixedAccuracy(keras.metrics.MeanMetricWrapper):
         self.k = k
         self.pairs = pairs
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"k": self.k, "pairs": self.pairs, "name": self.name}
 
 
-def _share(y_true, y_pred, k, pairs):
+def _share(y_true: Tensor, y_pred: Tensor, k: int, pairs: bool) -> Tensor:
     """The share of each target that is among the `k` most probable classes."""
     y_true, y_pred = keras.ops.convert_to_tensor(y_true), keras.ops.convert_to_tensor(y_pred)
     shape, rank, classes = tuple(y_true.shape), len(y_pred.shape), y_pred.shape[-1]
@@ -75,7 +78,7 @@ def _share(y_true, y_pred, k, pairs):
     guesses = keras.ops.argmax(y_pred, axis=-1, keepdims=True) if k == 1 else keras.ops.top_k(y_pred, k)[1]
     guesses = keras.ops.cast(guesses, "int32")
 
-    def hit(ids):
+    def hit(ids: Tensor) -> Tensor:
         ids = keras.ops.expand_dims(keras.ops.cast(ids, "int32"), -1)
         return keras.ops.cast(keras.ops.any(guesses == ids, axis=-1), "float32")
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from keras_mixup import blocks, regions
 from keras_mixup import ops as tables
+from keras_mixup.types import CutAxes, Size, Tensor, Tree
 
 
 class Draw(NamedTuple):
@@ -43,33 +44,33 @@ class Draw(NamedTuple):
         mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 2.
     """
 
-    weight: Any
-    partner: Any
-    target_weight: Any = None
-    region: Any = None
-    box: Any = None
-    window: Any = None
-    original: Any = None
-    importance: Any = None
+    weight: Tensor
+    partner: Tensor
+    target_weight: Tensor = None
+    region: Tensor = None
+    box: Tensor = None
+    window: Tensor = None
+    original: Tensor = None
+    importance: Tensor = None
 
     @property
-    def cuts(self):
+    def cuts(self) -> bool:
         """Whether images are cut by this draw."""
         return self.region is not None or self.box is not None
 
     @property
-    def for_targets(self):
+    def for_targets(self) -> "Draw":
         """The draw that targets and sample weights follow: no region, but the share that the region leaves."""
         weight = self.weight if self.target_weight is None else self.target_weight
         return Draw(weight, self.partner, original=self.original)
 
     @property
-    def for_maps(self):
+    def for_maps(self) -> "Draw":
         """The draw that targets of the images' height and width follow: cut where the images are."""
         return self if self.cuts else self.for_targets
 
 
-def mix(tree, draw):
+def mix(tree: Tree, draw: Draw) -> Tree:
     """Mix every tensor of a batch with its partners, all by the same draw.
 
         x~ = weight * x + (1 - weight) * x[partner]
@@ -107,7 +108,7 @@ def mix(tree, draw):
         mixup: Beyond Empirical Risk Minimization (arXiv 1710.09412), section 2.
     """
 
-    def mix_leaf(x):
+    def mix_leaf(x: Tensor) -> Tensor:
         ops = tables.of(x)
         x = ops.convert(x)
         dtype = keras.backend.standardize_dtype(x.dtype)
@@ -122,7 +123,7 @@ def mix(tree, draw):
     return keras.tree.map_structure(mix_leaf, tree)
 
 
-def blend(x, draw, dtype, axes=None):
+def blend(x: Tensor, draw: Draw, dtype: str, axes: CutAxes | None = None) -> Tensor:
     """Mix one numeric tensor and return it in `dtype`; compiled into one pass by XLA where that is faster.
 
     Args:
@@ -155,12 +156,12 @@ def blend(x, draw, dtype, axes=None):
     return mix_all(x, weight, original, partner, dtype)
 
 
-def _sides(draw):
+def _sides(draw: Draw) -> int:
     """Along how many axes a draw cuts."""
     return len(draw.region.shape) - 1 if draw.box is None else draw.box.shape[1] // 2
 
 
-def _exact_at_ends(weight, original, partner):
+def _exact_at_ends(weight: Tensor, original: Tensor, partner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Where the weight is 0 or 1 only one of the two examples counts, so both indices are pointed at it.
 
     One half of an example plus one half of itself is that example exactly, whatever it holds: NaN, infinity, -0.
@@ -174,9 +175,9 @@ def _exact_at_ends(weight, original, partner):
     )
 
 
-def _mix(x, weight, original, partner, dtype):
+def _mix(x: Tensor, weight: Tensor, original: Tensor, partner: Tensor, dtype: str) -> Tensor:
     ops = tables.of(x)
-    precision = _precision(x, dtype)
+    precision: Any = _precision(x, dtype)
     if ops.is_numpy:
         return blocks.mix(x, weight, original, partner, precision, dtype)
     weight = _per_row(ops.cast(weight, precision), x)
@@ -186,7 +187,7 @@ def _mix(x, weight, original, partner, dtype):
     return ops.cast(weight * this + (1.0 - weight) * other, dtype)
 
 
-def _weighted_sum(x, weights, original, partners, dtype):
+def _weighted_sum(x: Tensor, weights: Tensor, original: Tensor, partners: Tensor, dtype: str) -> Tensor:
     """Several partners: x~ = sum_k weights[:, k] x[rows[:, k]], a term of weight 0 counting nothing at all."""
     ops = tables.of(x)
     precision = _precision(x, dtype)
@@ -197,7 +198,17 @@ def _weighted_sum(x, weights, original, partners, dtype):
     return ops.cast(total, dtype)
 
 
-def _cut(x, weight, original, partner, region, box, sources, axes, dtype):
+def _cut(
+    x: Tensor,
+    weight: Tensor,
+    original: Tensor,
+    partner: Tensor,
+    region: Tensor,
+    box: Tensor,
+    sources: tuple[tuple[Tensor, Tensor, Tensor], ...] | None,
+    axes: CutAxes,
+    dtype: str,
+) -> Tensor:
     """Two images blended by a share of the original that differs from place to place.
 
         share = weight * region, and 0 inside the box;    x~ = share * x + (1 - share) * x[partner]
@@ -205,29 +216,30 @@ def _cut(x, weight, original, partner, region, box, sources, axes, dtype):
     The partner is shrunk if there are `_sources` of its pixels. Class ids are the one or the other, never averaged.
     """
     ops = tables.of(x)
-    precision, shape, several = _precision(x, dtype), ops.shape(x), len(partner.shape) == 2
+    precision: Any = _precision(x, dtype)
+    shape, several = ops.shape(x), len(partner.shape) == 2
     if region is None and sources is None:  # loops over a long last axis are several times as fast as over channels
         x, axes = _with_channels_merged(x, axes)
     number = precision or "float32"
     pixels = not keras.backend.standardize_dtype(x.dtype).startswith(("float", "bfloat"))
     lengths, rows = [ops.shape(x)[axis] for axis, _ in axes], partner[:, 0] if several else partner
 
-    def examples():
+    def examples() -> tuple[Tensor, Tensor]:
         this = _weighted_sum(x, weight, original, partner, precision) if several and precision else None
         this = ops.take(x, original) if this is None else this
         other = ops.take(x, rows) if sources is None else _shrunk(x, rows, sources, axes, precision)
         return (this, other) if precision is None else (ops.cast(this, precision), ops.cast(other, precision))
 
-    def share_of(weight):
+    def share_of(weight: Tensor) -> Tensor:
         share = _per_row(ops.cast(weight, number), x)
         share = share if region is None else share * ops.cast(_at_places(region, x, axes), number)
         inside = None if box is None else regions.inside(box, lengths, axes, len(x.shape))
         return share if inside is None else ops.where(inside, 0.0, share)
 
-    def either():
+    def either() -> Tensor:
         return ops.cast(ops.where(share_of(ops.ones((1,))) == 1.0, *examples()), dtype)
 
-    def blended():
+    def blended() -> Tensor:
         share, (this, other) = share_of(ops.ones((1,)) if several else weight), examples()
         if pixels and sources is None:  # whole numbers: no 0 * inf to be kept out
             return ops.cast(share * this + (1.0 - share) * other, dtype)
@@ -243,11 +255,11 @@ def _cut(x, weight, original, partner, region, box, sources, axes, dtype):
     return ops.reshape(mixed, (-1, *shape[1:]))
 
 
-def _is_boolean(x):
+def _is_boolean(x: Tensor) -> bool:
     return keras.backend.standardize_dtype(x.dtype) == "bool"
 
 
-def _with_channels_merged(x, axes):
+def _with_channels_merged(x: Tensor, axes: CutAxes) -> tuple[Tensor, CutAxes]:
     """All that comes after the last axis that is cut as a part of this axis; and the axes then."""
     ops, last = tables.of(x), max(axis for axis, _ in axes)
     channels = math.prod(x.shape[last + 1 :]) if None not in x.shape[last + 1 :] else 1
@@ -258,7 +270,7 @@ def _with_channels_merged(x, axes):
     return merged, tuple((axis, factor * channels if axis == last else factor) for axis, factor in axes)
 
 
-def unite(mask, draw):
+def unite(mask: Tensor, draw: Draw) -> Tensor:
     """Mix a mask of valid positions, or multi-hot labels: what counts in any example of weight > 0 counts.
 
     Args:
@@ -292,7 +304,7 @@ def unite(mask, draw):
     return ops.cast(union, dtype)
 
 
-def shrink(images, window, axes=None, nearest=False):
+def shrink(images: Tensor, window: Tensor, axes: CutAxes | None = None, nearest: bool = False) -> Tensor:
     """Shrink each image into its window; outside the window the border pixel is repeated.
 
     Args:
@@ -311,7 +323,9 @@ def shrink(images, window, axes=None, nearest=False):
     return _shrunk(images, rows, sources, axes, None if nearest else _precision(images, "float32"))
 
 
-def _sources(window, lengths, axes, nearest):
+def _sources(
+    window: Tensor, lengths: list[Size], axes: CutAxes, nearest: bool
+) -> tuple[tuple[Tensor, Tensor, Tensor], ...]:
     """From where a shrunk image is taken: for each axis that is cut between which two of its places each place lies.
 
     Returns:
@@ -333,7 +347,13 @@ def _sources(window, lengths, axes, nearest):
     return tuple(found)
 
 
-def _shrunk(x, rows, sources, axes, precision):
+def _shrunk(
+    x: Tensor,
+    rows: Tensor,
+    sources: tuple[tuple[Tensor, Tensor, Tensor], ...],
+    axes: CutAxes,
+    precision: Any,
+) -> Tensor:
     """Rows of a tensor, shrunk; of its dtype if the precision is None, for what is not averaged."""
     ops = tables.of(x)
     if ops.is_numpy:  # one axis after the other moves whole rows of an image at once
@@ -349,9 +369,9 @@ def _shrunk(x, rows, sources, axes, precision):
         return x
     shape, last = ops.shape(x), max(axis for axis, _ in axes)
     pixels = ops.reshape(x, (-1, *shape[last + 1 :]))
-    sources = {axis: parts for (axis, _), parts in zip(axes, sources, strict=True)}
+    found = {axis: parts for (axis, _), parts in zip(axes, sources, strict=True)}
 
-    def corner(places):
+    def corner(places: dict[int, Tensor]) -> Tensor:
         """The pixels at these places of the axes that are cut, in one gather."""
         index = ops.reshape(rows, (-1,) + (1,) * last)
         for axis in range(1, last + 1):
@@ -359,23 +379,23 @@ def _shrunk(x, rows, sources, axes, precision):
             index = index * shape[axis] + along(axis, place)
         return ops.take(pixels, index)
 
-    def along(axis, numbers, after=0):
+    def along(axis: int, numbers: Tensor, after: int = 0) -> Tensor:
         return ops.reshape(numbers, (-1, *(shape[k] if k == axis else 1 for k in range(1, last + 1 + after))))
 
-    def between(places, left):
+    def between(places: dict[int, Tensor], left: list[int]) -> Tensor:
         if not left:
             return ops.cast(corner(places), precision)
         axis, *left = left
-        low, high, share = sources[axis]
+        low, high, share = found[axis]
         share = ops.cast(along(axis, share, len(x.shape) - 1 - last), precision)
         return share * between({**places, axis: low}, left) + (1.0 - share) * between({**places, axis: high}, left)
 
     if precision is None:
-        return corner({axis: low for axis, (low, *_) in sources.items()})
-    return between({}, list(sources))
+        return corner({axis: low for axis, (low, *_) in found.items()})
+    return between({}, list(found))
 
 
-def image_axes(x, data_format=None):
+def image_axes(x: Tensor, data_format: str | None = None) -> tuple[int, int]:
     """Which axes of a batch are height and width: the two after the batch for rank 3, else by the image data format."""
     rank = len(x.shape)
     if rank == 3 or (data_format or keras.config.image_data_format()) == "channels_first":
@@ -383,7 +403,7 @@ def image_axes(x, data_format=None):
     return rank - 3, rank - 2
 
 
-def _at_places(region, x, axes):
+def _at_places(region: Tensor, x: Tensor, axes: CutAxes) -> Tensor:
     """A region in a shape that broadcasts against a tensor, each of its places as long as the axes say."""
     ops = tables.of(x)
     shape = [1] * len(x.shape)
@@ -394,11 +414,11 @@ def _at_places(region, x, axes):
     return ops.reshape(region, shape)
 
 
-def _per_row(weight, x):
+def _per_row(weight: Tensor, x: Tensor) -> Tensor:
     return tables.of(x).reshape(weight, (-1,) + (1,) * (len(x.shape) - 1))
 
 
-def _precision(x, dtype):
+def _precision(x: Tensor, dtype: str) -> str | None:
     """What to compute in: float64 if that comes in or out, else float32; None for class ids that stay class ids."""
     kinds = (keras.backend.standardize_dtype(x.dtype), dtype)
     if not any("float" in kind for kind in kinds):

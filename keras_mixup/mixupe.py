@@ -9,8 +9,10 @@
 evaluated on the clean batch.
 """
 
+from __future__ import annotations
+
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import keras
 
@@ -19,6 +21,7 @@ from keras_mixup.batch import Batch
 from keras_mixup.gradients import gradient
 from keras_mixup.methods import Method, draw_mixup
 from keras_mixup.mixing import Draw
+from keras_mixup.types import Seed, Tensor
 
 
 class Variant(NamedTuple):
@@ -91,18 +94,17 @@ class MixupE(Method):
 
     alpha: float = 1.0
     eta: float = 1e-3
-    variant: str = "paper"
+    variant: Literal["paper", "exact", "exact_below", "raise_below", "raise_mean", "raise_absolute"] = "paper"
     threshold: float = 1.0
     x_mean: Any = 0.0
     one_pass: bool = False
     clean_statistics: bool = True
-    per: str = dataclasses.field(default="batch", kw_only=True)
+    per: Literal["example", "batch"] = dataclasses.field(default="batch", kw_only=True)
 
     needs_network = True
-    mixes = True  # its penalty remains where nothing is mixed
     term = "directional"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         checks.number("alpha", self.alpha, above=0)
         checks.number("eta", self.eta, least=0)
@@ -120,16 +122,21 @@ class MixupE(Method):
             )
 
     @property
-    def coefficient(self):
+    def mixes(self) -> bool:
+        """Always: its penalty remains where nothing is mixed."""
+        return True
+
+    @property
+    def coefficient(self) -> float:
         """The mean share of the partner under the law that the derivation uses, alpha / (2 alpha + 1)."""
         return self.alpha / (2.0 * self.alpha + 1.0)
 
     @property
-    def clean(self):
+    def clean(self) -> str:  # type: ignore[override]
         """How clean examples go through the network: on their own, or in one batch with the mixed ones."""
         return "together" if self.one_pass else "apart"
 
-    def check_model(self, at, pairs):
+    def check_model(self, at: str | None, pairs: bool) -> None:
         """The penalty needs target rows and, in the exact variants, the input."""
         if pairs:
             raise ValueError("`MixupE` needs target rows. Received: pairs=True. Give `num_classes=...` instead.")
@@ -139,11 +146,11 @@ class MixupE(Method):
                 f"Received: at={at!r}, variant={self.variant!r}."
             )
 
-    def draw(self, batch: Batch, seed: Any) -> Draw:
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
         """Draw as mixup does."""
         return draw_mixup(self, batch, seed)
 
-    def value(self, model, x, y, logits, training):
+    def value(self, model: Any, x: Tensor, y: Tensor, logits: Tensor, training: bool) -> Tensor:
         """The term R of the loss, for clean examples in a model.
 
         Args:
@@ -166,13 +173,13 @@ class MixupE(Method):
             variable.assign(earlier)
         return value
 
-    def loss(self, loss, value):
+    def loss(self, loss: Tensor, value: Tensor) -> Tensor:
         """L from L_mix and the value of R."""
         total = loss + self.eta * keras.ops.cast(value, loss.dtype)
         size = keras.ops.abs(loss) / keras.ops.maximum(keras.ops.abs(total), 1e-12)
         return keras.ops.stop_gradient(size) * total
 
-    def penalty(self, y, logits, q=None):
+    def penalty(self, y: Tensor, logits: Tensor, q: Tensor = None) -> Tensor:
         """R for a clean batch.
 
         Args:
@@ -190,7 +197,7 @@ class MixupE(Method):
         return variant.sign * self.coefficient * keras.ops.mean(keras.ops.abs(q) if variant.absolute else q)
 
 
-def approximate_derivative(y, logits, detached=False):
+def approximate_derivative(y: Tensor, logits: Tensor, detached: bool = False) -> Tensor:
     """q^(x) = (y - softmax(f(x)))^T f(x), from the logits alone.
 
     Args:
@@ -218,7 +225,9 @@ def approximate_derivative(y, logits, detached=False):
     return keras.ops.sum(difference * logits, axis=-1)
 
 
-def exact_derivative(network, x, y, x_mean, training=True):
+def exact_derivative(
+    network: keras.layers.Layer, x: Tensor, y: Tensor, x_mean: Tensor, training: bool = True
+) -> Tensor:
     """q(x) = (softmax(f(x)) - y)^T J_f(x) (x_mean - x), by reverse-mode differentiation, softmax(f) - y held constant.
 
     Gradients flow through it to the weights of the network, on the TensorFlow, JAX and torch backends.
@@ -245,7 +254,7 @@ def exact_derivative(network, x, y, x_mean, training=True):
     if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
         x = ops.cast(x, "float32")
 
-    def product(x):
+    def product(x: Tensor) -> Tensor:
         logits = ops.cast(network(x, training=training), "float32")
         difference = ops.stop_gradient(ops.softmax(logits, axis=-1) - ops.cast(y, "float32"))
         return ops.sum(difference * logits)

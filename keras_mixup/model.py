@@ -1,14 +1,20 @@
 """Mixing inside the compiled train step: `MixupModel(network).fit(...)`."""
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 
 from keras_mixup import roles
 from keras_mixup.batch import Layout, mix_batch
-from keras_mixup.hidden import HiddenDraws, mix_inside
-from keras_mixup.methods import adjustables, as_method, by_strength
+from keras_mixup.hidden import HiddenDraws, masks_are_united, mix_inside
+from keras_mixup.methods import Method, adjustables, as_method, by_strength
+from keras_mixup.others import rows_of
 from keras_mixup.random_states import RandomStates
+from keras_mixup.types import Alpha, Axes, Config, DataFormat, NumClasses, Roles, Seed, Size, Tensor, Tree
 
 STEPS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
 SPARSE = {
@@ -32,7 +38,7 @@ SPARSE = {
 SPARSE_NAMES = {thing.__name__ for thing in SPARSE}
 
 
-def _of_network(name):
+def _of_network(name: str) -> property:
     return property(lambda self: getattr(self.network, name), doc=f"The network's `{name}`.")
 
 
@@ -59,12 +65,13 @@ class MixupModel(RandomStates, keras.Model):
     as embeddings, graphs as readout vectors, and inputs may be anything the network takes: ids, strings, ragged
     tensors, dicts of any shapes. The Keras mask of the output goes with the mix: behind it a position counts if it
     does so in either example (of weight > 0). So it is with a mask that is an input of its own, under the key
-    `padding_mask` or `attention_mask` or told by `roles={...: "padding"}`: it is united before it goes in, so name a
-    layer that comes before all that look at it. `ManifoldMixup` chooses among several layers.
+    `padding_mask` or `attention_mask` or told by `roles={...: "padding"}`: it is united before it goes in, so the layer
+    has to come before all that look at it; a layer behind them is refused, as far as a functional model tells, unless
+    it returns a vector for each example: there each keeps its own mask. `ManifoldMixup` chooses among several layers.
 
     Args:
         network: A Keras model or layer, without a `train_step` or a loss function of its own. A KerasHub task should
-            have no preprocessor attached; give it preprocessed data.
+            have no preprocessor attached; give it preprocessed data, as `guides/doors.md` shows.
         method: How to mix: a number, for `Mixup(alpha)`, or an object such as `Mixup(0.2, per="batch")`, `CutMix()`,
             `ManifoldMixup(layers=("block1",))` or `MixupE(alpha=1.0, eta=1e-3)`.
         at: The name of the layer whose output is mixed, as in `layer.name`, wherever it is nested; None for the input.
@@ -113,21 +120,21 @@ class MixupModel(RandomStates, keras.Model):
 
     def __init__(
         self,
-        network,
-        method=0.2,
+        network: keras.layers.Layer,
+        method: Method | Alpha = 0.2,
         *,
-        at=None,
-        num_classes=None,
-        pairs=False,
-        roles=None,
-        data_format=None,
-        axes=None,
-        box_format=None,
-        min_area=0.1,
-        others=None,
-        seed=None,
-        **kwargs,
-    ):
+        at: str | None = None,
+        num_classes: NumClasses | None = None,
+        pairs: bool = False,
+        roles: Roles | None = None,
+        data_format: DataFormat | None = None,
+        axes: Axes | None = None,
+        box_format: str | None = None,
+        min_area: float = 0.1,
+        others: Tree = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         _check_network(network)
         self.layout = Layout(
@@ -158,32 +165,40 @@ class MixupModel(RandomStates, keras.Model):
         hidden = HiddenDraws(self.method, self.method.places if at is None else (at,))
         self._step = _Step(hidden)
         mix_inside(network, hidden, "layers" if at is None else "at")
-        self.term_tracker = keras.metrics.Mean(name=self.method.term) if self.method.term else None
+        self.term_tracker: Any = keras.metrics.Mean(name=self.method.term) if self.method.term else None
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tree, training: bool | None = None) -> Tree:
         # Handed on by hand: under JAX the trainer calls this method directly, without Keras' call context.
         outputs = self.network(inputs, training=training)
         self._step.hidden.check_visited()
         return outputs
 
     @property
-    def built(self):
+    def built(self) -> bool:
         network = getattr(self, "network", None)
         return self._was_called or (network is not None and network.built)
 
     @built.setter
-    def built(self, value):
+    def built(self, value: Any) -> None:
         self._was_called = value
 
     input, output, inputs, outputs, input_shape, output_shape = map(
         _of_network, ("input", "output", "inputs", "outputs", "input_shape", "output_shape")
     )
 
-    def export(self, filepath, *args, **kwargs):
-        network = self.network if isinstance(self.network, keras.Model) else super()
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
+        network: Any = self.network if isinstance(self.network, keras.Model) else super()
         return network.export(filepath, *args, **kwargs)
 
-    def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **kwargs):
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """Compile like any model.
 
         Raises:
@@ -194,13 +209,13 @@ class MixupModel(RandomStates, keras.Model):
                 self._check_soft(name, given)
         super().compile(optimizer, loss, loss_weights, metrics, weighted_metrics, **kwargs)
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: Config) -> None:
         # Keras would not call a `compile` that is not its own.
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def _check_soft(self, name, given):
+    def _check_soft(self, name: str, given: Any) -> None:
         for part in keras.tree.flatten(given):
             if not _is_sparse(part):
                 continue
@@ -215,7 +230,7 @@ class MixupModel(RandomStates, keras.Model):
                 cure = f"Use {kind}: with `num_classes` class ids become rows."
             raise ValueError(f"`{name}` should take mixed targets, which are no class ids. Received: {part!r}. {cure}")
 
-    def train_step(self, *args):
+    def train_step(self, *args: Any) -> Any:
         # TensorFlow and torch call train_step(data); JAX calls train_step(state, data) and gets the new state back.
         *state, data = args
         with self._step.open():
@@ -228,26 +243,34 @@ class MixupModel(RandomStates, keras.Model):
             non_trainable = [scope.get_current_value(v) for v in self.non_trainable_variables]
             return super().train_step((trainable, non_trainable, *others), data)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Tensor = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
         y_pred, clean_logits = self._step.split(y_pred)
         y = self._rows(x, y)
         self._check_targets(y, y_pred)
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
-        if self.method.term is None:
+        method: Any = self.method
+        if method.term is None:
             return loss
         self._step.hidden.forget()  # clean examples go through the network unmixed
         if self._step.clean is None:  # evaluation: the loss is the loss, the term only reported
-            self.term_tracker.update_state(self.method.value(self, x, y, y_pred, training=False))
+            self.term_tracker.update_state(method.value(self, x, y, y_pred, training=False))
             return loss
-        value = self.method.value(self, *self._step.clean, clean_logits, training=True)
+        value = method.value(self, *self._step.clean, clean_logits, training=True)
         self.term_tracker.update_state(value)
-        return self.method.loss(loss, value)
+        return method.loss(loss, value)
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> dict[str, Tensor]:
         y_pred, _ = self._step.split(y_pred)
         return super().compute_metrics(x, self._rows(x, y), y_pred, sample_weight)
 
-    def _mix(self, data):
+    def _mix(self, data: Any) -> Any:
         method, hidden = self.method, self._step.hidden
         mixed = self._as_mixed(data, hidden, self.seed_generator)
         self._step.mixed = True
@@ -261,28 +284,40 @@ class MixupModel(RandomStates, keras.Model):
             return (self._both(data, mixed[0], x), *mixed[1:])
         return mixed
 
-    def _both(self, data, mixed, clean):
+    def _both(self, data: Any, mixed: Tree, clean: Tree) -> Tree:
         """The input for mixed and for clean rows; where they part at a layer, only masks."""
         leaves = roles.decide(data, self.layout.roles, inputs=self.at is None)
         rows = [leaf.role != roles.INPUTS for leaf in leaves if not leaf.path or leaf.path[0] == 0]
+        rows = rows if self._unites_masks(data) else [False] * len(rows)
         parts = zip(rows, keras.tree.flatten(mixed), keras.tree.flatten(clean), strict=True)
         both = [keras.ops.concatenate([m, c]) if twice else m for twice, m, c in parts]
         return keras.tree.pack_sequence_as(mixed, both)
 
-    def _as_mixed(self, data, method, seed=None):
+    def _as_mixed(self, data: Any, method: Any, seed: Seed = None) -> Any:
         """A batch mixed, or without a seed only in the form that it has when it is mixed."""
         mixes_input = None in self._step.hidden.places
         options = {"layout": self.layout, "dtype": self.compute_dtype, "inputs": mixes_input}
         others = None if seed is None else self._others.sample(data, seed)
-        return mix_batch(data, method, seed, others=others, training=seed is not None, **options)
+        mixed = mix_batch(data, method, seed, others=others, training=seed is not None, **options)
+        return mixed if self._unites_masks(data) else (data[0], *mixed[1:])
 
-    def _rows(self, x, y):
+    def _unites_masks(self, data: Any) -> bool:
+        """Whether masks of positions in the input go with the mix, and are not each example's own."""
+        hidden = self._step.hidden
+        if None in hidden.places:
+            return True
+        leaves = roles.decide(data, self.layout.roles, inputs=False)
+        masks = [leaf.key for leaf in leaves if leaf.role == roles.PADDING and leaf.path[0] == 0]
+        argument = "layers" if self.at is None else "at"
+        return not masks or masks_are_united(self.network, hidden.places, masks, argument)
+
+    def _rows(self, x: Tensor, y: Tensor) -> Tree:
         """Targets in the form that they have when they are mixed, wherever they meet predictions."""
         if y is None or self._step.mixed or self.layout.num_classes is None:
             return y
         return self._as_mixed((x, y), self.method)[1]
 
-    def _check_targets(self, y, y_pred):
+    def _check_targets(self, y: Tensor, y_pred: Tensor) -> None:
         """Raise a `ValueError` where Keras' loss would only speak of ranks, or not at all."""
         if keras.tree.is_nested(y) or keras.tree.is_nested(y_pred) or y is None or self.layout.pairs:
             return
@@ -300,13 +335,13 @@ class MixupModel(RandomStates, keras.Model):
                 f"{self.loss!r} for `y` of {roles.words(y)}. Use `CategoricalCrossentropy`."
             )
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         super().load_own_variables(store)
         # It comes next in the file, and Keras leaves it out where it has no variables yet.
         if self.compiled and self.optimizer is not None and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "network": keras.saving.serialize_keras_object(self.network),
@@ -317,13 +352,13 @@ class MixupModel(RandomStates, keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> MixupModel:
         config = dict(config)
         network, method = (keras.saving.deserialize_keras_object(config.pop(k)) for k in ("network", "method"))
         return cls(network, method, **Layout.options(config), **config)
 
 
-def _check_network(network):
+def _check_network(network: Any) -> None:
     """Raise a `ValueError` unless this is a network whose training may be left to a `MixupModel`."""
     if not isinstance(network, keras.layers.Layer):
         raise ValueError(f"`network` should be a Keras model or layer. Received: network={network!r}.")
@@ -346,7 +381,7 @@ def _check_network(network):
         )
 
 
-def _is_sparse(thing):
+def _is_sparse(thing: Any) -> bool:
     """Whether a loss or metric of Keras takes class ids."""
     if isinstance(thing, str):
         return thing in SPARSE_NAMES
@@ -356,17 +391,11 @@ def _is_sparse(thing):
 class _Others:
     """The examples that partners are taken from, kept where the network trains; None for the batch itself."""
 
-    def __init__(self, others):
+    def __init__(self, others: Any) -> None:
         self.tree = None if others is None else keras.tree.map_structure(keras.ops.convert_to_tensor, others)
-        sizes = {int(x.shape[0]) for x in keras.tree.flatten(self.tree) if x is not None}
-        if others is not None and (len(sizes) != 1 or 0 in sizes):
-            raise ValueError(
-                "`others` should be arrays with as many rows each, one at least. "
-                f"Received: arrays of {sorted(sizes)} rows."
-            )
-        self.size = max(sizes, default=0)
+        self.size = rows_of(self.tree)
 
-    def sample(self, data, seed):
+    def sample(self, data: Any, seed: Seed) -> Tree:
         """As many rows as a batch has, drawn uniformly; None where partners are in the batch."""
         if self.tree is None:
             return None
@@ -379,24 +408,25 @@ class _Others:
 class _Step:
     """What one train step has to remember between mixing, the forward pass and the loss; empty outside of it."""
 
-    def __init__(self, hidden):
+    def __init__(self, hidden: HiddenDraws) -> None:
         self.hidden = hidden  # draws for the layers that mix
         self._forget()
 
-    def _forget(self):
+    def _forget(self) -> None:
         self.hidden.forget()
         self.mixed = False  # whether this step's batch has been mixed, and its targets have their form
-        self.clean = None  # for a method that looks at it: the clean batch, x and target rows
-        self.rows = None  # where both go through the network together: how many rows are mixed; the clean ones follow
+        self.clean: Any = None  # for a method that looks at it: the clean batch, x and target rows
+        # Where both go through the network together: how many rows are mixed; the clean ones follow.
+        self.rows: Size = None
 
     @contextlib.contextmanager
-    def open(self):
+    def open(self) -> Iterator[None]:
         """Forget everything when the step is over, or has failed."""
         try:
             yield
         finally:
             self._forget()
 
-    def split(self, y_pred):
+    def split(self, y_pred: Tensor) -> tuple[Tree, Tree]:
         """Predictions for mixed and for clean examples."""
         return (y_pred, None) if self.rows is None else (y_pred[: self.rows], y_pred[self.rows :])

@@ -7,24 +7,29 @@ table, and the method is written once against the names below. TensorFlow is imp
 turns up, which cannot happen before somebody else imported it.
 """
 
+from __future__ import annotations
+
 import contextlib
 import contextvars
 import functools
 import math
 import numbers
 import sys
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_mixup import blocks
+from keras_mixup.types import Function, Ops, Seed, Shape, Size, Tensor, Tree
 
 # Below this many bytes in one example a compiled blend gains nothing over plain TensorFlow ops (`keras-mixup bench`).
 COMPILE_FROM_BYTES = 2048
 
 
-def is_tensorflow(array):
+def is_tensorflow(array: Any) -> bool:
     """Whether an array belongs to TensorFlow: eager, symbolic, variable or ragged."""
     tf = sys.modules.get("tensorflow")
     return tf is not None and tf.is_tensor(array)
@@ -33,14 +38,14 @@ def is_tensorflow(array):
 _by_numpy = contextvars.ContextVar("by_numpy", default=False)  # whether this thread mixes a batch of NumPy arrays
 
 
-def by_library_of_batch(function):
+def by_library_of_batch(function: Function) -> Function:
     """A function `function(batch, method, seed, ...)` in which NumPy does everything, if it should mix this batch.
 
     That is a batch of NumPy arrays and none of another library, with an integer for a seed.
     """
 
     @functools.wraps(function)
-    def wrapped(batch, method, seed, **options):
+    def wrapped(batch: Tree, method: Any, seed: Seed, **options: Any) -> Tree:
         arrays = [leaf for leaf in keras.tree.flatten(batch) if hasattr(leaf, "shape")]
         plain = bool(arrays) and all(isinstance(array, np.ndarray | np.generic) for array in arrays)
         token = _by_numpy.set(plain and is_integer(seed))
@@ -50,10 +55,10 @@ def by_library_of_batch(function):
         finally:
             _by_numpy.reset(token)
 
-    return wrapped
+    return wrapped  # type: ignore[return-value]
 
 
-def of(*arrays):
+def of(*arrays: Any) -> Ops:
     """The table of operations for these arrays; plain Python and NumPy values follow the backend of Keras."""
     if _by_numpy.get():
         return _numpy()
@@ -62,18 +67,18 @@ def of(*arrays):
     return _keras()
 
 
-def is_key(seed):
+def is_key(seed: Any) -> bool:
     """Whether a seed is a key of JAX, concrete or traced."""
-    jax = sys.modules.get("jax")
+    jax: Any = sys.modules.get("jax")
     return keras.backend.backend() == "jax" and isinstance(seed, jax.Array)
 
 
-def is_integer(seed):
+def is_integer(seed: Any) -> bool:
     """Whether a seed is an integer of Python or NumPy."""
     return isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
 
 
-def _integer(seed):
+def _integer(seed: Any) -> int:
     if not is_integer(seed):
         raise ValueError(
             "`seed` should be an integer, a `keras.random.SeedGenerator`, a TensorFlow integer tensor (2,) or, under "
@@ -82,29 +87,30 @@ def _integer(seed):
     return int(seed)
 
 
-def size(array):
+def size(array: Tensor) -> Size:
     """The length of the first axis: a Python int where it is known, a scalar tensor where it is not."""
     return of(array).shape(array)[0]
 
 
-def untouched_by_autograph(function):
+def untouched_by_autograph(function: Function) -> Function:
     """Keep AutoGraph from rewriting a function and all it calls, which takes 100 ms and more where it is mapped."""
     if keras.backend.backend() != "tensorflow":  # TensorFlow is not imported for this alone
         return function
     import tensorflow as tf
 
-    return tf.autograph.experimental.do_not_convert(function)
+    converted: Function = tf.autograph.experimental.do_not_convert(function)
+    return converted
 
 
-def _split_integer(seed, num):
+def _split_integer(seed: Any, num: int) -> list[int]:
     return [int(s) for s in np.random.SeedSequence(_integer(seed) % 2**64).generate_state(num)]
 
 
 @functools.cache
-def _keras():
+def _keras() -> Ops:
     ops = keras.ops
 
-    def split(seed, num):
+    def split(seed: Seed, num: int) -> list[Seed]:
         # Every draw advances a SeedGenerator, so handing it out several times yields several streams.
         if isinstance(seed, keras.random.SeedGenerator):
             return [seed] * num
@@ -114,8 +120,8 @@ def _keras():
             return list(jax.random.split(seed, num))
         return _split_integer(seed, num)
 
-    def random(name):
-        def draw(shape, seed):
+    def random(name: str) -> Callable[..., Tensor]:
+        def draw(shape: Shape, seed: Seed) -> Tensor:
             if is_key(seed):
                 import jax
 
@@ -124,25 +130,25 @@ def _keras():
 
         return draw
 
-    def take_along(x, indices, axis):
+    def take_along(x: Tensor, indices: Tensor, axis: int) -> Tensor:
         shape = [1] * len(x.shape)
         shape[0], shape[axis] = -1, indices.shape[1]
         return ops.take_along_axis(x, ops.reshape(indices, shape), axis=axis)
 
-    def inverse_real_fourier(real, imaginary, width):
+    def inverse_real_fourier(real: Tensor, imaginary: Tensor, width: Size) -> Tensor:
         # Keras has no such transform in two dimensions, and in one it goes forwards: the conjugate's, conjugate.
         turned = [ops.swapaxes(part, -1, -2) for part in (real, -imaginary)]
         real, imaginary = (ops.swapaxes(part, -1, -2) / turned[0].shape[-1] for part in ops.fft(turned))
         return ops.irfft((real, -imaginary), fft_length=width)
 
-    def checked(values, good, message):
+    def checked(values: Tensor, good: Tensor, message: str) -> Tensor:
         # A step that is compiled cannot raise, so what is not good ruins the loss: a row of zeros would not.
         return ops.where(ops.all(good, axis=-1, keepdims=True), values, float("nan"))
 
-    def one_hot(x, n):
+    def one_hot(x: Tensor, n: int) -> Tensor:
         return ops.one_hot(x, n, dtype="float32")
 
-    def raw_seed(seed):
+    def raw_seed(seed: Seed) -> Tensor:
         if is_key(seed):
             import jax
 
@@ -202,14 +208,14 @@ def _keras():
 
 
 @functools.cache
-def _tensorflow():
+def _tensorflow() -> Ops:
     import tensorflow as tf
 
     @functools.cache
-    def compile_once(function):
+    def compile_once(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return tf.function(function, jit_compile=True, autograph=False)
 
-    def compiled(function, x):
+    def compiled(function: Callable[..., Tensor], x: Tensor) -> Callable[..., Tensor]:
         """XLA fuses cast, gather and multiply-add into one pass over memory: several times faster for images."""
         example = x.shape[1:]
         if not example.is_fully_defined():  # every new shape would be compiled anew
@@ -217,28 +223,28 @@ def _tensorflow():
         large = math.prod(example) * x.dtype.size >= COMPILE_FROM_BYTES
         return compile_once(function) if large else function
 
-    def fused(function, *sizes):
+    def fused(function: Callable[..., Any], *sizes: Size) -> Callable[..., Any]:
         """What makes regions, in one pass, too: they are as large as masks of the images."""
         large = all(isinstance(size, int) for size in sizes) and 4 * math.prod(sizes) >= COMPILE_FROM_BYTES
         return compile_once(function) if large else function
 
-    def repeated(times, body, state):
+    def repeated(times: int, body: Callable[..., tuple[Tensor, ...]], state: tuple[Tensor, ...]) -> Any:
         """A function applied to what it returns, so many times."""
         return tf.while_loop(lambda i, *_: i < times, lambda i, *state: (i + 1, *body(*state)), (0, *state))[1:]
 
-    def required(values, good, message):
+    def required(values: Tensor, good: Tensor, message: str) -> Tensor:
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(good), [message])]):
             return tf.identity(values)
 
-    def checked(values, good, message):
+    def checked(values: Tensor, good: Tensor, message: str) -> Tensor:
         values = required(values, good, message)
         # XLA leaves the check out. There what is not good ruins the loss: a row of zeros would not.
         return tf.where(tf.reduce_all(good, axis=-1, keepdims=True), values, math.nan)
 
-    def one_hot(x, n):
+    def one_hot(x: Tensor, n: int) -> Tensor:
         return tf.one_hot(x, n, dtype=tf.float32)
 
-    def raw_seed(seed):
+    def raw_seed(seed: Seed) -> Tensor:
         if isinstance(seed, keras.random.SeedGenerator):
             seed = seed.next()
             replica = tf.distribute.get_replica_context()
@@ -249,7 +255,7 @@ def _tensorflow():
             seed = [_integer(seed), 0]
         return tf.cast(seed, tf.int64)
 
-    def shape(x):
+    def shape(x: Tensor) -> Shape:
         dynamic = tf.shape(x)
         return tuple(dynamic[i] if n is None else n for i, n in enumerate(x.shape))
 
@@ -308,50 +314,51 @@ def _tensorflow():
 
 
 @functools.cache
-def _numpy():
-    def convert(x):
+def _numpy() -> Ops:
+    def convert(x: Tensor) -> Tensor:
         if isinstance(x, np.ndarray):
             return x
         if hasattr(x, "dtype") and not isinstance(x, np.generic):  # what a function of the user's made with `keras.ops`
             return np.asarray(keras.ops.convert_to_numpy(x))
         return settled(np.asarray(x))
 
-    def settled(values):
+    def settled(values: Tensor) -> Tensor:
         """Plain numbers of 64 bits as those of 32 that every library computes in."""
         values = convert(values) if not isinstance(values, np.ndarray) else values
         narrow = {"float64": "float32", "int64": "int32"}.get(values.dtype.name)
         return values.astype(narrow) if narrow else values
 
-    def cast(x, dtype):
+    def cast(x: Tensor, dtype: str) -> Tensor:
         return convert(x).astype(blocks.dtype_of(dtype), copy=False)
 
-    def generator(seed):
+    def generator(seed: Seed) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(np.random.SeedSequence(_integer(seed) % 2**64)))
 
-    def inverse_real_fourier(real, imaginary, width):
+    def inverse_real_fourier(real: Tensor, imaginary: Tensor, width: Size) -> Tensor:
         return np.fft.irfft2(real + 1j * imaginary, (real.shape[-2], width)).astype(np.float32, copy=False)
 
-    def repeated(times, body, state):
+    def repeated(times: int, body: Callable[..., tuple[Tensor, ...]], state: tuple[Tensor, ...]) -> Any:
         for _ in range(times):
             state = body(*state)
         return state
 
-    def required(values, good, message):
+    def required(values: Tensor, good: Tensor, message: str) -> Tensor:
         if not np.all(good):
             raise ValueError(message)
         return values
 
-    def one_hot(x, n):
+    def one_hot(x: Tensor, n: int) -> Tensor:
         encoded = np.zeros((*x.shape, n), np.float32)
         np.put_along_axis(encoded, x[..., None], 1.0, axis=-1)
         return encoded
 
-    def softmax(x):
+    def softmax(x: Tensor) -> Tensor:
         e = np.exp(x - np.max(x, axis=-1, keepdims=True))
         return e / np.sum(e, axis=-1, keepdims=True)
 
-    def take_along(x, indices, axis):  # row by row: several times faster than an index for every number
-        taken = np.empty(x.shape[:axis] + indices.shape[1:] + x.shape[axis + 1 :], x.dtype)
+    def take_along(x: Tensor, indices: Tensor, axis: int) -> Tensor:
+        # Row by row: several times faster than an index for every number.
+        taken: Any = np.empty(x.shape[:axis] + indices.shape[1:] + x.shape[axis + 1 :], x.dtype)
         for own, row, index in zip(taken, x, indices, strict=True):
             np.take(row, index, axis - 1, out=own, mode="clip")
         return taken

@@ -4,16 +4,20 @@ Everything else is as ever: one draw, applied to every tensor. What the others l
 own number.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Any
 
 import keras
 
 from keras_mixup import ops as tables
 from keras_mixup import roles
 from keras_mixup.roles import BOXES, FEATURES, MASK, MASKS, PADDING, TARGETS
+from keras_mixup.types import Path, Size, Tree
 
 
-def as_batch(others, batch):
+def as_batch(others: Tree, batch: Tree) -> Tree:
     """The others in the structure of a batch: where that is a tuple, they may be its `x` alone.
 
     Raises:
@@ -29,12 +33,28 @@ def as_batch(others, batch):
     return others
 
 
-def layout_for(others, layout):
+def rows_of(others: Tree) -> int:
+    """How many rows arrays have that partners are taken from; 0 for None.
+
+    Raises:
+        ValueError: If they do not have as many each, or none.
+    """
+    if others is None:
+        return 0
+    sizes = {int(x.shape[0]) if getattr(x, "shape", ()) else 0 for x in keras.tree.flatten(others) if x is not None}
+    if len(sizes) != 1 or 0 in sizes:
+        raise ValueError(
+            f"`others` should be arrays with as many rows each, one at least. Received: arrays of {sorted(sizes)} rows."
+        )
+    return sizes.pop()
+
+
+def layout_for(others: Tree, layout: Any) -> Any:
     """What is said of a batch, as far as it speaks of tensors that the others have."""
     by_position = isinstance(others, tuple | list)
     paths = [path for path, _ in keras.tree.flatten_with_path(others)]
 
-    def there(table):
+    def there(table: dict[Any, Any]) -> dict[Any, Any]:
         named = (key for key in table if any(roles.matching(path, {key: 0}, by_position) is not None for path in paths))
         return {key: table[key] for key in named}
 
@@ -47,7 +67,7 @@ def layout_for(others, layout):
     return dataclasses.replace(layout, roles=told, num_classes=num_classes, pairs=pairs)
 
 
-def beside(reading, of_others, method):
+def beside(reading: Any, of_others: Any, method: Any) -> tuple[list[Any], set[Path]]:
     """The parts of a batch with those of the others behind them.
 
     Args:
@@ -65,7 +85,7 @@ def beside(reading, of_others, method):
     parts, alone = [], set()
     for part in reading.parts:
         other = None if part is None else theirs.pop(part.path, None)
-        if other is not None:
+        if part is not None and other is not None:
             _check_alike(part, other)
             both = tables.of(part.tensor).concat([part.tensor, other.tensor])
             part = part._replace(tensor=both)
@@ -85,7 +105,7 @@ def beside(reading, of_others, method):
     return parts, alone
 
 
-def _check_alike(part, other):
+def _check_alike(part: Any, other: Any) -> None:
     """Raise a `ValueError` unless two tensors differ in their number of rows at most."""
     one, two = tuple(part.tensor.shape)[1:], tuple(other.tensor.shape)[1:]
     alike = len(one) == len(two) and all(n == m or None in (n, m) for n, m in zip(one, two, strict=True))
@@ -97,7 +117,7 @@ def _check_alike(part, other):
         )
 
 
-def among_others(draw, size):
+def among_others(draw: Any, size: Size) -> Any:
     """The draw for tensors in which the others stand behind the batch.
 
     Args:

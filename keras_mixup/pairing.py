@@ -5,20 +5,23 @@ Every rule has the signature `rule(size, seed, targets)` and returns an int32 te
 shuffling, because sorting compiles under XLA on every backend.
 """
 
+from __future__ import annotations
+
 import math
 
 import keras
 
 from keras_mixup import ops as tables
+from keras_mixup.types import Config, Pairing, PairingRule, Seed, Size, Tensor
 
 
-def shuffle(size, seed, targets=None):
+def shuffle(size: Size, seed: Seed, targets: Tensor = None) -> Tensor:
     """Pair by a uniformly random permutation, as in the paper; on average one example per batch meets itself."""
     ops = tables.of(size, seed)
     return ops.cast(ops.argsort(ops.uniform((size,), seed)), "int32")
 
 
-def derangement(size, seed, targets=None):
+def derangement(size: Size, seed: Seed, targets: Tensor = None) -> Tensor:
     """Pair by a random permutation in which, for two examples or more, nobody meets themselves.
 
     The permutation is uniform over those that form a single cycle, not over all derangements: each of the other
@@ -30,19 +33,19 @@ def derangement(size, seed, targets=None):
     return ops.take(order, (place + 1) % size)
 
 
-def reverse(size, seed=None, targets=None):
+def reverse(size: Size, seed: Seed = None, targets: Tensor = None) -> Tensor:
     """Pair the first example with the last, the second with the last but one, and so on."""
     ops = tables.of(size, seed)
     return ops.flip(ops.arange(size))
 
 
-def roll(size, seed=None, targets=None):
+def roll(size: Size, seed: Seed = None, targets: Tensor = None) -> Tensor:
     """Pair each example with the one before it, the first with the last."""
     ops = tables.of(size, seed)
     return (ops.arange(size) - 1) % size
 
 
-def same_class(size, seed, targets):
+def same_class(size: Size, seed: Seed, targets: Tensor) -> Tensor:
     """Pair with a random other example of the same class; an example alone in its class keeps itself.
 
     The class is the largest entry of a target row, or the target itself where it is one number. Partners are drawn
@@ -55,7 +58,7 @@ def same_class(size, seed, targets):
     return ops.take(order, start + (place - start + step) % (others + 1))
 
 
-def other_class(size, seed, targets):
+def other_class(size: Size, seed: Seed, targets: Tensor) -> Tensor:
     """Pair with a random example of another class; in a batch of one single class everybody keeps themselves.
 
     The class is the largest entry of a target row, or the target itself where it is one number. Partners are drawn
@@ -95,19 +98,19 @@ class LabelDistance:
         C-Mixup (arXiv 2210.05775), section 3.
     """
 
-    def __init__(self, bandwidth):
+    def __init__(self, bandwidth: float) -> None:
         number = isinstance(bandwidth, int | float) and not isinstance(bandwidth, bool)
         if not number or not 0 < bandwidth < math.inf:
             raise ValueError(f"`bandwidth` should be a finite number > 0. Received: bandwidth={bandwidth!r}.")
         self.bandwidth = bandwidth
 
-    def __call__(self, size, seed, targets):
+    def __call__(self, size: Size, seed: Seed, targets: Tensor) -> Tensor:
         """Draw the partners; a rule like the others of this file."""
         if targets is None:
             raise ValueError("`LabelDistance` needs one tensor of targets. Received: no targets, or several.")
         return self.among(targets, targets, seed)
 
-    def among(self, targets, candidates, seed):
+    def among(self, targets: Tensor, candidates: Tensor, seed: Seed) -> Tensor:
         """For each target, draw the row of a candidate near it."""
         ops = tables.of(targets)
         near, far = (
@@ -117,26 +120,26 @@ class LabelDistance:
         distance = ops.sum((near[:, None, :] - far[None, :, :]) ** 2)
         return _sample_rows(-distance / (2.0 * self.bandwidth**2), seed)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, LabelDistance) and self.bandwidth == other.bandwidth
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((LabelDistance, self.bandwidth))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"LabelDistance({self.bandwidth!r})"
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The argument as plain data, for saving with Keras."""
         return {"bandwidth": self.bandwidth}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> LabelDistance:
         """Rebuild from `get_config`."""
         return cls(**config)
 
 
-def _sample_rows(logits, seed):
+def _sample_rows(logits: Tensor, seed: Seed) -> Tensor:
     """Draw one column for each row of `logits`, with probability softmax(row), by the Gumbel maximum."""
     ops = tables.of(logits)
     uniform = ops.uniform(ops.shape(logits), seed)
@@ -145,14 +148,14 @@ def _sample_rows(logits, seed):
     return ops.cast(ops.argmax(logits + gumbel), "int32")
 
 
-def class_ids(targets, seed=None):
+def class_ids(targets: Tensor, seed: Seed = None) -> Tensor:
     """The class of each example: the largest entry of a target row, or the target itself where it is one number.
 
     Raises:
         ValueError: If there are no such targets.
     """
     rank = None if targets is None else len(targets.shape)
-    if rank not in (1, 2):
+    if targets is None or rank not in (1, 2):
         received = "no targets, or several" if targets is None else f"targets of shape {tuple(targets.shape)}"
         raise ValueError(
             "Mixing by class needs class labels: integers of shape `(batch,)` or rows of shape `(batch, classes)`. "
@@ -163,7 +166,7 @@ def class_ids(targets, seed=None):
     return ops.reshape(ops.convert(targets), (-1,)) if one_number else ops.argmax(targets)
 
 
-def _class_blocks(targets, seed):
+def _class_blocks(targets: Tensor, seed: Seed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Sort a batch by class, so that each class is one block of places.
 
     Returns:
@@ -179,7 +182,7 @@ def _class_blocks(targets, seed):
     return order, place, start, end
 
 
-def _random_below(bound, seed):
+def _random_below(bound: Tensor, seed: Seed) -> Tensor:
     """Uniform integers in [0, bound), and 0 where the bound is 0."""
     ops = tables.of(bound)
     uniform = ops.uniform(ops.shape(bound), seed)
@@ -191,7 +194,7 @@ WITHIN = (same_class, other_class)  # look at targets, and so pair within a batc
 RULES = {rule.__name__: rule for rule in (shuffle, derangement, reverse, roll, same_class, other_class)}
 
 
-def rule(pairing):
+def rule(pairing: Pairing) -> PairingRule:
     """Look a pairing rule up by name; a function (or `LabelDistance`) is taken as it is.
 
     Raises:

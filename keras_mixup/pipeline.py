@@ -1,25 +1,46 @@
 """Mixing as a `tf.data` transformation, for `dataset.apply(...)`: reproducible, resumable, compiled."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
 from keras_mixup.batch import Batch, Layout, mix_batch
-from keras_mixup.methods import Mixup, check_method
+from keras_mixup.methods import Method, Mixup, check_method
 from keras_mixup.mixing import Draw, mix
 from keras_mixup.pairing import LabelDistance
+from keras_mixup.types import (
+    Alpha,
+    Axes,
+    DataFormat,
+    Dataset,
+    NumClasses,
+    Pairing,
+    Probability,
+    Roles,
+    Seed,
+    Tensor,
+    Tree,
+)
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def mixup(
-    alpha=0.2,
+    alpha: Alpha = 0.2,
     *,
-    per="example",
-    pairing="shuffle",
-    probability=1.0,
-    num_classes=None,
-    roles=None,
-    others=None,
-    seed=None,
-    num_parallel_calls=None,
-    input_context=None,
-    **options,
-):
+    per: Literal["example", "batch"] = "example",
+    pairing: Pairing = "shuffle",
+    probability: Probability = 1.0,
+    num_classes: NumClasses | None = None,
+    roles: Roles | None = None,
+    others: Dataset | None = None,
+    seed: Seed = None,
+    num_parallel_calls: int | None = None,
+    input_context: tf.distribute.InputContext | None = None,
+    **options: Any,
+) -> Callable[[Dataset], Dataset]:
     """Mix the batches of a `tf.data.Dataset`: `dataset.batch(128).apply(mixup(0.2))`.
 
         x~ = weight * x + (1 - weight) * x[partner]
@@ -92,20 +113,20 @@ def mixup(
 
 
 def mix_with(
-    method,
+    method: Method,
     *,
-    num_classes=None,
-    pairs=False,
-    roles=None,
-    data_format=None,
-    axes=None,
-    box_format=None,
-    min_area=0.1,
-    others=None,
-    seed=None,
-    num_parallel_calls=None,
-    input_context=None,
-):
+    num_classes: NumClasses | None = None,
+    pairs: bool = False,
+    roles: Roles | None = None,
+    data_format: DataFormat | None = None,
+    axes: Axes | None = None,
+    box_format: str | None = None,
+    min_area: float = 0.1,
+    others: Dataset | None = None,
+    seed: Seed = None,
+    num_parallel_calls: int | None = None,
+    input_context: tf.distribute.InputContext | None = None,
+) -> Callable[[Dataset], Dataset]:
     """Mix the batches of a `tf.data.Dataset` by any method: `dataset.apply(mix_with(CutMix(1.0), num_classes=10))`.
 
     What `mixup` is for mixup, for all methods; everything said there holds here.
@@ -146,12 +167,12 @@ def mix_with(
     if seed is not None and not _is_seed(seed):
         raise ValueError(f"`seed` should be an integer or None. Received: seed={seed!r}.")
 
-    def apply(dataset):
+    def apply(dataset: Dataset) -> Dataset:
         import keras
         import tensorflow as tf
 
         @tf.autograph.experimental.do_not_convert
-        def mix_element(batch_seed, batch, *partners):
+        def mix_element(batch_seed: Seed, batch: Tree, *partners: Tree) -> Tree:
             batch_seed = tf.stack(batch_seed)
             if input_context is not None:
                 batch_seed = tf.random.fold_in(batch_seed, input_context.input_pipeline_id)
@@ -176,7 +197,7 @@ def mix_with(
     return apply
 
 
-def batch_seeds(seed):
+def batch_seeds(seed: Seed) -> Dataset:
     """An endless dataset of seeds, one for each batch: pairs of integers, to be stacked; each pass gives new ones.
 
     Where the seed is a tensor, each pass gives the same: whoever has a tensor changes it from pass to pass.
@@ -191,7 +212,7 @@ def batch_seeds(seed):
     return tf.data.Dataset.zip((draws, number))  # no map to stack them: every function costs, in every epoch
 
 
-def _check_others(others):
+def _check_others(others: Any) -> None:
     """Raise a `ValueError` unless partners can be taken from this."""
     import tensorflow as tf
 
@@ -204,13 +225,15 @@ def _check_others(others):
         raise ValueError("`others` should hold a batch at least. Received: an empty dataset.")
 
 
-def _is_seed(seed):
+def _is_seed(seed: Seed) -> bool:
     if hasattr(seed, "dtype"):
         return seed.dtype == "int64" and seed.shape.rank == 0
     return isinstance(seed, int) and not isinstance(seed, bool)
 
 
-def c_mixup(x, y, bandwidth, *, alpha=2.0, batch_size=16, seed=None):
+def c_mixup(
+    x: Tensor, y: Tensor, bandwidth: float, *, alpha: Alpha = 2.0, batch_size: int = 16, seed: int | None = None
+) -> Dataset:
     """A dataset for regression whose partners, drawn from all the data, have similar targets (C-Mixup).
 
         P(j | i) ~ exp(-|y_i - y_j|^2 / (2 bandwidth^2)),    x~ = weight x_i + (1 - weight) x_j,    y~ alike
@@ -254,7 +277,7 @@ def c_mixup(x, y, bandwidth, *, alpha=2.0, batch_size=16, seed=None):
         )
 
     @tf.autograph.experimental.do_not_convert
-    def mix_rows(batch_seed, rows):
+    def mix_rows(batch_seed: Seed, rows: Tensor) -> tuple[Tensor, Tensor]:
         for_partner, for_weight = tf.unstack(tf.random.split(tf.stack(batch_seed), 2), 2)
         partner = near.among(tf.gather(y, rows), y, for_partner)
         both = tf.concat([rows, partner], axis=0)
@@ -263,7 +286,7 @@ def c_mixup(x, y, bandwidth, *, alpha=2.0, batch_size=16, seed=None):
         draw = Draw(weight, size + tf.range(size), original=tf.range(size))
         return mix((_floats(tf.gather(x, both)), tf.gather(y, both)), draw)
 
-    def _floats(features):
+    def _floats(features: Tensor) -> Tensor:
         return features if features.dtype.is_floating else tf.cast(features, tf.float32)
 
     rows = tf.data.Dataset.range(x.shape[0], output_type=tf.int32).shuffle(x.shape[0], seed=seed).batch(batch_size)

@@ -4,11 +4,15 @@ Least squares along the line from each row to each other row tell weights; pixel
 partner's tell what was cut and pasted.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_mixup.roles import MASKS
+from keras_mixup.types import Array, Shape, Tensor
 
 # How many float64 numbers to hold at a time.
 AT_A_TIME = 2**18
@@ -24,12 +28,12 @@ class Pair(NamedTuple):
     before: Any
     after: Any
     spacing: float  # relative distance of neighbouring numbers in `after`
-    shape: tuple = ()  # of one example
+    shape: Shape = ()  # of one example
     step: float = 0.0  # 1 if `after` was brought to whole numbers, rounded or cut off
     ids: bool = False  # whole numbers before, numbers of the same shape after
 
 
-def chunks(length, width):
+def chunks(length: int, width: int) -> list[slice]:
     """Slices of a range, so that slice times width stays small."""
     size = max(1, AT_A_TIME // max(1, width))
     return [slice(start, min(start + size, length)) for start in range(0, length, size)]
@@ -44,12 +48,12 @@ class Found(NamedTuple):
     slack: Any  # how far the weight may be off
     # Row of an image cut and pasted: 1 where the pixel must be its own, 2 the partner's, 0 if either. Of one with a
     # soft edge: floats, the share of its own, NaN where that is not seen.
-    regions: dict
+    regions: dict[int, Array]
     bias: float  # mean of what came out minus what should have, if in whole numbers
     sick: Any  # rows with NaN or infinity
 
 
-def read(x, followers):
+def read(x: Pair, followers: list[Pair]) -> Found:
     """Find every row's weight and partner in the features; `followers` decide between equally good ones."""
     sick_before, sick_after = (not_finite(array) for array in (x.before, x.after))
     if sick_before.any() or sick_after.any():
@@ -75,12 +79,14 @@ def read(x, followers):
     weight, partner, margin = np.full(size, np.nan), np.full(size, -1), np.zeros(size)
     regions = {}
 
-    def settle(i, what, partners, weights, margins):
+    def settle(i: Any, what: int, partners: Tensor, weights: Tensor, margins: Tensor) -> None:
         # The first of several readings that the followers agree with; else the first.
         best = int(np.argmax(_agreed(followers, i, partners, weights, margins))) if len(partners) > 1 else 0
         kind[i], partner[i], weight[i], margin[i] = what, partners[best], weights[best], margins[best]
 
-    def settle_as_cut(i, only_if_agreed=False, pasted=_pasted, what=CUT):
+    def settle_as_cut(
+        i: Any, only_if_agreed: bool = False, pasted: Callable[[Pair, int, Any], list[Any]] = _pasted, what: int = CUT
+    ) -> None:
         readings = pasted(x, i, np.flatnonzero(~sick_before & (np.arange(size) != i)))
         if readings:
             partners, codes, weights, margins = map(np.array, zip(*readings, strict=True))
@@ -135,14 +141,14 @@ def read(x, followers):
     return Found(kind, weight, partner, margin, regions, bias, sick)
 
 
-def not_finite(array):
+def not_finite(array: Any) -> Array:
     """Which rows hold NaN or infinity."""
     if array.dtype.kind != "f":
         return np.zeros(len(array), bool)
     return np.concatenate([~np.isfinite(array[rows]).all(1) for rows in chunks(len(array), array.shape[1])])
 
 
-def _products(x):
+def _products(x: Pair) -> tuple[Any, ...]:
     """Squared distances between rows, and every row's change: its length and its products with those differences."""
     size, width = x.before.shape
     gram, cross = np.zeros((size, size)), np.zeros((size, size))
@@ -163,7 +169,7 @@ def _products(x):
     return square, cross - np.diag(cross)[:, None], change, moved, peak, power
 
 
-def distance(leaf, rows, partner, weight):
+def distance(leaf: Pair, rows: Tensor, partner: Tensor, weight: Tensor) -> Array:
     """The largest error in each of these rows if they were mixed with these partners by these weights."""
     largest = np.zeros(len(rows))
     for part in chunks(len(rows), leaf.before.shape[1]):
@@ -173,7 +179,7 @@ def distance(leaf, rows, partner, weight):
     return largest
 
 
-def tolerance(leaf, rows, partner, slack):
+def tolerance(leaf: Pair, rows: Tensor, partner: Tensor, slack: Tensor) -> Array:
     """The error in each of these rows that numbers of this kind and the slack of the weights account for."""
     low, high = leaf.before.min(initial=0), leaf.before.max(initial=0)
     span = np.zeros(len(rows))
@@ -184,7 +190,7 @@ def tolerance(leaf, rows, partner, slack):
     return (slack + 1e-6) * span + 4 * leaf.spacing * max(abs(float(low)), abs(float(high))) + leaf.step
 
 
-def _agreed(followers, row, partners, weights, margins):
+def _agreed(followers: list[Pair], row: Any, partners: Tensor, weights: Tensor, margins: Tensor) -> Array:
     """Which of several readings of a row all followers agree with."""
     rows, agreed = np.full(len(partners), row), np.ones(len(partners), bool)
     for leaf in followers:
@@ -192,7 +198,7 @@ def _agreed(followers, row, partners, weights, margins):
     return agreed
 
 
-def _pasted(x, i, others):
+def _pasted(x: Pair, i: Any, others: Any) -> list[Any]:
     """All readings of row i as an image with a region pasted from another: `(partner, region, weight, slack)` each."""
     new, own = x.after[i].astype("float64"), x.before[i]
     near = 0.0 if x.after.dtype.kind in "iu" else 2 * x.spacing * np.abs(new)
@@ -212,7 +218,7 @@ def _pasted(x, i, others):
     return readings
 
 
-def _softly_pasted(x, i, others):
+def _softly_pasted(x: Pair, i: Any, others: Any) -> list[Any]:
     """All readings of row i as an image blended with another by shares that vary over the image, as by `_pasted`."""
     new, own = x.after[i].astype("float64"), x.before[i].astype("float64")
     sample = np.linspace(0, len(new) - 1, min(len(new), 512)).astype(int)
@@ -241,7 +247,7 @@ def _softly_pasted(x, i, others):
     return readings
 
 
-def _region(kept, replaced):
+def _region(kept: Any, replaced: Tensor) -> Array:
     """For each pixel 1 if it must be the image's own, 2 if the partner's, 0 if both agree; channels are of one mind."""
     for axis in (-1, 0):
         if kept.ndim > 2 and not (kept.any(axis) & replaced.any(axis)).any():
@@ -249,7 +255,7 @@ def _region(kept, replaced):
     return kept + 2 * replaced
 
 
-def _share_kept(region):
+def _share_kept(region: Tensor) -> tuple[float, float]:
     """The least and the largest share of pixels that can be the image's own."""
     least, most = np.mean(region == 1), 1 - np.mean(region == 2)
     if most == 1.0:
@@ -269,7 +275,7 @@ def _share_kept(region):
     return least, most
 
 
-def _bias(x, rows, partner, weight):
+def _bias(x: Pair, rows: Tensor, partner: Tensor, weight: Tensor) -> float:
     """The mean error over numbers that the mix changes."""
     total, count = 0.0, 0
     for part in chunks(len(rows), x.before.shape[1]):
@@ -281,7 +287,7 @@ def _bias(x, rows, partner, weight):
     return total / max(count, 1)
 
 
-def weights_along(leaf, rows, partner):
+def weights_along(leaf: Pair, rows: Tensor, partner: Tensor) -> tuple[Array, Array]:
     """The weights that explain each row best with that partner, and the largest error left."""
     own, other, new = leaf.before[rows], leaf.before[partner], leaf.after[rows]
     line = own - other
@@ -290,7 +296,7 @@ def weights_along(leaf, rows, partner):
     return np.where(length > 0, along, 1.0), distance(leaf, rows, partner, along)
 
 
-def fills(leaf, region):
+def fills(leaf: Pair, region: Array) -> Any:
     """The region in the shape of one example of this tensor, or None if it is not an image of that size."""
     shape, sides, extra = leaf.shape, region.ndim, len(leaf.shape) - region.ndim
     for times in (False, True) if leaf.role == MASKS else (False,):
@@ -303,7 +309,7 @@ def fills(leaf, region):
     return None
 
 
-def _resized(region, shape, times):
+def _resized(region: Array, shape: Shape, times: bool) -> Array | None:
     """The region in another size, if that is its own or, with `times`, a whole multiple or part of it; else None."""
     for axis, (length, side) in enumerate(zip(shape, region.shape, strict=True)):
         if length == side:
@@ -322,7 +328,7 @@ def _resized(region, shape, times):
     return region
 
 
-def cut_alike(leaf, i, found):
+def cut_alike(leaf: Pair, i: Any, found: Found) -> bool:
     """Whether a row of a tensor is cut along the region that the features are cut along."""
     region = fills(leaf, found.regions[i])
     near = 2 * leaf.spacing * np.abs(leaf.after[i])

@@ -6,17 +6,22 @@ beginnings and then all its ends: (top, left, bottom, right) or (start, stop). A
 kept, or says by a number in [0, 1] how much of it is.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_mixup import ops as tables
+from keras_mixup.types import CutAxes, Ops, Seed, Shape, Size, Tensor
 
 LEFT_OUT = 1e-6  # of the variance of FMix's pictures
 STEPS = 30  # of halving until no two pixels are left between
 
 
-def cut_box(image_size, keep, seed, inside=False):
+def cut_box(image_size: Shape, keep: Tensor, seed: Seed, inside: bool = False) -> Tensor:
     """A box of area 1 - keep around a uniformly random centre, clipped at the border (CutMix).
 
         height = H sqrt(1 - keep),    width = W sqrt(1 - keep),    or length = L (1 - keep) of a series
@@ -35,7 +40,7 @@ def cut_box(image_size, keep, seed, inside=False):
     return _box(image_size, _share_of_sides(keep, len(image_size)), seed, inside=inside)
 
 
-def box_around(image_size, keep, centre):
+def box_around(image_size: Shape, keep: Tensor, centre: Tensor) -> Tensor:
     """A box of area 1 - keep around given pixels, clipped at the border (SaliencyMix).
 
     Args:
@@ -53,7 +58,7 @@ def box_around(image_size, keep, centre):
     return _clipped(starts, sides, lengths)
 
 
-def minmax_box(image_size, minmax, count, seed):
+def minmax_box(image_size: Shape, minmax: tuple[float, float], count: Size, seed: Seed) -> Tensor:
     """A box whose sides are, independently, uniform shares of the image's sides, anywhere inside it (timm's minmax).
 
     Args:
@@ -78,7 +83,7 @@ def minmax_box(image_size, minmax, count, seed):
     return ops.stack([*first, *last], axis=1)
 
 
-def square_box(image_size, scale, count, seed):
+def square_box(image_size: Shape, scale: tuple[float, float], count: Size, seed: Seed) -> Tensor:
     """A box with the image's proportions, `scale` times as large, around a random centre, clipped (ResizeMix).
 
     It holds one pixel at least.
@@ -98,7 +103,7 @@ def square_box(image_size, scale, count, seed):
     return _box(image_size, side, for_centre, least=1.0)
 
 
-def _box(image_size, share, seed, inside=False, least=0.0):
+def _box(image_size: Shape, share: Tensor, seed: Seed, inside: bool = False, least: Any = 0.0) -> Tensor:
     """Boxes of a share of all sides, `least` pixels or more, around random centres; clipped, or moved inside."""
     ops = tables.of(share)
     count = ops.shape(share)[0]
@@ -113,13 +118,13 @@ def _box(image_size, share, seed, inside=False, least=0.0):
     return _clipped(starts, sides, lengths)
 
 
-def _share_of_sides(keep, sides):
+def _share_of_sides(keep: Tensor, sides: int) -> Tensor:
     """How long each side of a box of area 1 - keep is, as a share of the image's; exp(-inf) = 0 where all is kept."""
     ops = tables.of(keep)
     return ops.exp(ops.log(1.0 - keep) / sides)
 
 
-def _clipped(starts, sides, lengths):
+def _clipped(starts: list[Tensor], sides: list[Tensor], lengths: Sequence[Tensor]) -> Tensor:
     """Boxes by their starts and sides in real numbers, clipped at the border and rounded to whole pixels."""
     ops = tables.of(starts[0])
     first = [_nearest(ops.maximum(start, 0.0)) for start in starts]
@@ -128,7 +133,7 @@ def _clipped(starts, sides, lengths):
     return ops.stack([*first, *last], axis=1)
 
 
-def inside(box, lengths, axes, rank):
+def inside(box: Tensor, lengths: Sequence[Size], axes: CutAxes, rank: int) -> Tensor:
     """Where a tensor lies within a box.
 
     Args:
@@ -153,7 +158,7 @@ def inside(box, lengths, axes, rank):
     return within
 
 
-def share_outside(box, image_size):
+def share_outside(box: Tensor, image_size: Shape) -> Tensor:
     """The exact share of pixels outside a box, float32 of shape `(count,)`."""
     ops = tables.of(box)
     sides = len(image_size)
@@ -162,7 +167,7 @@ def share_outside(box, image_size):
     return (pixels - ops.cast(area, "float32")) / pixels
 
 
-def fourier_region(image_size, keep, decay, seed):
+def fourier_region(image_size: Shape, keep: Tensor, decay: float, seed: Seed) -> Any:
     """A random smooth region that covers a share of the image: the highest pixels of a low-frequency picture (FMix).
 
     The picture is the inverse Fourier transform of complex Gaussian noise divided by frequency ** decay. Of a large and
@@ -212,7 +217,7 @@ def fourier_region(image_size, keep, decay, seed):
     return ops.reshape(region, (-1, *image_size)), share
 
 
-def _grid(size, decay):
+def _grid(size: Shape, decay: float) -> Shape:
     """How many places a picture needs that is to be interpolated: two for each period of what is not left out."""
     if decay <= 1 or not all(isinstance(length, int) for length in size):
         return size
@@ -221,7 +226,7 @@ def _grid(size, decay):
     return tuple(min(length, 2 * math.ceil(highest * length / max(size)) + 2) for length in size)
 
 
-def _level(picture, share):
+def _level(picture: Tensor, share: Tensor) -> Tensor:
     """The number above which a share of the picture lies; found by halving, which needs no sorting.
 
     Of several numbers that are equal all are above, or none.
@@ -231,7 +236,7 @@ def _level(picture, share):
     places = ops.reshape(picture, (-1, rows * columns))
     wanted = ops.floor(share * ops.cast(rows * columns, "float32") + 0.5)
 
-    def halve(low, high):
+    def halve(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
         middle = 0.5 * (low + high)
         more = ops.cast(ops.sum(ops.cast(places > middle[:, None], "int32")), "float32") > wanted
         return ops.where(more, middle, low), ops.where(more, high, middle)
@@ -241,7 +246,7 @@ def _level(picture, share):
     return ops.where(share == 1.0, -math.inf, ops.where(share == 0.0, math.inf, level))
 
 
-def _interpolated(picture, axis, length):
+def _interpolated(picture: Tensor, axis: int, length: int) -> Tensor:
     """A periodic picture with more places along an axis."""
     ops = tables.of(picture)
     places = picture.shape[axis]
@@ -252,13 +257,13 @@ def _interpolated(picture, axis, length):
     return share * this + (1.0 - share) * following
 
 
-def _above(picture, level, width):
+def _above(picture: Tensor, level: Tensor, width: Size) -> Tensor:
     """Where a picture, made that wide, is above a level."""
     wide = picture if picture.shape[2] in (width, None) else _interpolated(picture, 2, width)
     return wide > tables.of(picture).reshape(level, (-1, 1, 1))
 
 
-def _share_of(region):
+def _share_of(region: Tensor) -> Tensor:
     """The share of a region that is True."""
     ops = tables.of(region)
     pixels = math.prod(ops.shape(region)[1:])
@@ -266,7 +271,7 @@ def _share_of(region):
     return ops.cast(count, "float32") / ops.cast(pixels, "float32")
 
 
-def gaussian_region(image_size, sigma, depth, seed):
+def gaussian_region(image_size: Shape, sigma: Tensor, depth: Tensor, seed: Seed) -> tuple[Tensor, Tensor]:
     """A soft hole: the partner's share falls off as a Gaussian around a random pixel (SmoothMix).
 
         region = 1 - depth prod_k exp(-(place_k - centre_k)^2 / (2 (sigma length_k)^2))
@@ -287,7 +292,7 @@ def gaussian_region(image_size, sigma, depth, seed):
     return ops.fused(_gaussian_hole, *image_size)(sigma, depth, centre, tuple(image_size))
 
 
-def _gaussian_hole(sigma, depth, uniform, image_size):
+def _gaussian_hole(sigma: Tensor, depth: Tensor, uniform: Tensor, image_size: Shape) -> tuple[Tensor, Tensor]:
     """What `gaussian_region` returns, with the centres at a share of the length."""
     ops = tables.of(sigma)
     hole = share = depth
@@ -301,30 +306,30 @@ def _gaussian_hole(sigma, depth, uniform, image_size):
     return 1.0 - hole, 1.0 - share
 
 
-def _nearest(position):
+def _nearest(position: Tensor) -> Tensor:
     """A position rounded to the nearest whole pixel."""
     ops = tables.of(position)
     return ops.cast(ops.floor(position + 0.5), "int32")
 
 
-def _whole(share, length):
+def _whole(share: Tensor, length: Size) -> Tensor:
     """Floor(share * length): a share of a length in pixels."""
     ops = tables.of(share)
     return ops.cast(ops.floor(share * ops.cast(length, "float32")), "int32")
 
 
-def _below(share, bound):
+def _below(share: Tensor, bound: Tensor) -> Tensor:
     """Floor(share * bound), an integer in [0, bound) even where float32 rounds up."""
     return tables.of(share).minimum(_whole(share, bound), bound - 1)
 
 
-def _frequencies(ops, length):
+def _frequencies(ops: Ops, length: Size) -> Any:
     """The absolute frequencies of a discrete Fourier transform: 0, 1, 2, ..., 2, 1 periods in the length."""
     k = ops.arange(length)
     return ops.cast(ops.minimum(k, length - k), "float32")
 
 
-def check_minmax(name, minmax):
+def check_minmax(name: str, minmax: Any) -> None:
     """Raise a `ValueError` unless these are two shares in ascending order."""
     pair = isinstance(minmax, tuple | list) and len(minmax) == 2
     numbers = pair and all(isinstance(v, int | float) and math.isfinite(v) for v in minmax)

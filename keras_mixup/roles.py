@@ -15,10 +15,14 @@ Among several inputs (`({"image": ..., "id": ...}, y)`) a tensor under a key tha
 tensors, booleans, 32 and 64 bit integers) passes through, too.
 """
 
+from __future__ import annotations
+
 import re
 from typing import Any, NamedTuple
 
 import keras
+
+from keras_mixup.types import Path, Roles, Tensor, Tree
 
 FEATURES, TARGETS, MASKS, SAMPLE_WEIGHT = "features", "targets", "masks", "sample_weight"
 MULTI_HOT = "multi_hot"  # rows with a one for every label that is there: united, not averaged
@@ -58,19 +62,19 @@ AT_A_LAYER = "`MixupModel(network, at='embedding')` mixes what the layer of that
 class Leaf(NamedTuple):
     """A tensor of a batch and what it is."""
 
-    path: tuple
+    path: Path
     name: str
     role: str
     tensor: Any
     told: bool = False  # whether the user said so
 
     @property
-    def key(self):
+    def key(self) -> str:
         """The last key of its path in lower case; empty where it has none."""
         return next((key.lower() for key in self.path[::-1] if isinstance(key, str)), "")
 
 
-def decide(batch, roles=None, inputs=True, unsure=False):
+def decide(batch: Tree, roles: Roles | None = None, inputs: bool = True, unsure: bool = False) -> list[Leaf]:
     """Say of every leaf of a batch, in the order of `keras.tree.flatten`, what it is.
 
     Args:
@@ -93,7 +97,7 @@ def decide(batch, roles=None, inputs=True, unsure=False):
         name = name_of(path)
         key = matching(path, roles, by_position)
         inside = not by_position or path[0] == 0
-        if key is not None:
+        if roles is not None and key is not None:
             spoken.add(key)
             role = roles[key] if inputs or not inside or roles[key] in (PADDING, PASS) else INPUTS
         elif inside and not inputs:
@@ -118,7 +122,7 @@ def decide(batch, roles=None, inputs=True, unsure=False):
     return found
 
 
-def matching(path, table, by_position):
+def matching(path: Path, table: dict[Any, Any] | None, by_position: bool) -> Any:
     """The key of a table of the user's (`roles`, `num_classes`) that names a path, the closest one; None if none does.
 
     A path is named by itself or its beginning, by a key on it, or by its position in the tuple.
@@ -135,7 +139,7 @@ def matching(path, table, by_position):
     return position if isinstance(position, int) and position in table else None
 
 
-def check_roles(roles):
+def check_roles(roles: Any) -> None:
     """Raise a `ValueError` unless these are roles by key, path or position."""
     named = isinstance(roles, dict) and all(isinstance(key, str | int | tuple) for key in roles)
     if roles is not None and not (named and all(role in ROLES for role in roles.values())):
@@ -145,7 +149,9 @@ def check_roles(roles):
         )
 
 
-def _role(path, name, tensor, containers, by_position, elements, unsure):
+def _role(
+    path: Path, name: str, tensor: Tensor, containers: set[Path], by_position: bool, elements: int, unsure: bool
+) -> str:
     if tensor is None:
         return PASS
     if any(path[:end] in containers for end in range(len(path))):
@@ -191,14 +197,14 @@ def _role(path, name, tensor, containers, by_position, elements, unsure):
     return _passes(name, path, tensor, unsure)
 
 
-def _counts_positions(path, tensor):
+def _counts_positions(path: Path, tensor: Tensor) -> bool:
     """Whether an input says by its key which positions of a sequence count."""
     key = next((key.lower() for key in path[::-1] if isinstance(key, str)), "")
     sure = KEYS.get(key) == PADDING or (KEYS.get(key) == MASK and tensor is not None and dtype_of(tensor) == "bool")
     return sure and is_dense(tensor) and not is_float(tensor)
 
 
-def _passes(name, path, tensor, unsure):
+def _passes(name: str, path: Path, tensor: Tensor, unsure: bool) -> str:
     """The role of what passes through unmixed, once it is sure that nobody could take its key for something to mix."""
     if not is_numeric(tensor) and (is_dense(tensor) or not _is_ragged_numeric(tensor)):
         return PASS
@@ -216,22 +222,22 @@ def _passes(name, path, tensor, unsure):
     return PASS
 
 
-def _words_in(key):
+def _words_in(key: str) -> list[str]:
     """The words of a key, lower case: of `coarse_label`, `coarseLabel` and `Label2`."""
     return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", key)]
 
 
-def _is_boxes(path, leaf, by_position):
+def _is_boxes(path: Path, leaf: Tensor, by_position: bool) -> bool:
     """Whether a leaf is the coordinates of boxes, in a dict that holds them and what belongs to them."""
     inner = len(path) > 1 and isinstance(path[-1], str) and path[-1].lower() in BOX_KEYS
     if not inner:
         return False
     shape = getattr(leaf, "shape", None)
     known = shape is not None and getattr(shape, "rank", 0) is not None
-    return not known or len(shape) == 3
+    return not known or len(leaf.shape) == 3
 
 
-def _check_features(found, batch, roles):
+def _check_features(found: list[Leaf], batch: Tree, roles: Roles | None) -> None:
     """There are features, and they are not a batch of another data set."""
     if FEATURES not in [leaf.role for leaf in found]:
         keys = sorted(key for key, role in KEYS.items() if role == FEATURES)
@@ -252,7 +258,7 @@ def _check_features(found, batch, roles):
         )
 
 
-def _same_specs(one, other):
+def _same_specs(one: Tree, other: Tree) -> bool:
     """Whether two nests are tuples of several tensors, alike in structure, shapes and dtypes."""
     if not (isinstance(one, tuple | list) and isinstance(other, tuple | list) and len(one) == len(other) > 1):
         return False
@@ -263,24 +269,24 @@ def _same_specs(one, other):
     return specs[0] == specs[1]
 
 
-def name_of(path):
+def name_of(path: Path) -> str:
     """The path of a leaf as a person would write it: `x`, `y['class']`, `label`."""
     first, *rest = path or (0,)
     first = {0: "x", 1: "y", 2: "sample_weight"}.get(first, first)
     return f"{first}" + "".join(f"[{key!r}]" for key in rest)
 
 
-def names(leaves):
+def names(leaves: list[Leaf]) -> str:
     """The names of leaves in a sentence."""
     return ", ".join(f"`{leaf.name}`" for leaf in leaves) or "nothing"
 
 
-def role_for(leaf):
+def role_for(leaf: Any) -> str:
     """How the user writes the key of a leaf in `roles` and `num_classes`."""
     return repr(_shortest(leaf.path))
 
 
-def _shortest(path):
+def _shortest(path: Path) -> Any:
     """The shortest way to name a leaf in `roles`: its last key, its position, or its path."""
     if path and isinstance(path[-1], str):
         return path[-1]
@@ -290,38 +296,38 @@ def _shortest(path):
 # --- What can be read off a tensor of any library ---
 
 
-def is_quantity(leaf):
+def is_quantity(leaf: Tensor) -> bool:
     """Whether a leaf is dense and of floats or of 8 and 16 bit integers."""
     return is_dense(leaf) and (is_float(leaf) or dtype_of(leaf) in SMALL_INTEGERS)
 
 
-def is_numeric(leaf):
+def is_numeric(leaf: Tensor) -> bool:
     """Whether a leaf is dense and of floats, integers or booleans."""
     return is_dense(leaf) and (is_float(leaf) or dtype_of(leaf) in (*SMALL_INTEGERS, *LARGE_INTEGERS, "bool"))
 
 
-def is_dense(leaf):
+def is_dense(leaf: Tensor) -> bool:
     """Whether a leaf is an array with a shape, neither ragged nor sparse."""
     return hasattr(leaf, "shape") and not any(word in type(leaf).__name__ for word in ("Ragged", "Sparse"))
 
 
-def _is_ragged_numeric(leaf):
+def _is_ragged_numeric(leaf: Tensor) -> bool:
     dtype = dtype_of(leaf)
     return not is_dense(leaf) and dtype.startswith(("float", "bfloat", "int", "uint", "bool"))
 
 
-def is_float(leaf):
+def is_float(leaf: Tensor) -> bool:
     """Whether a leaf is of floats."""
     return dtype_of(leaf).startswith(("float", "bfloat"))
 
 
-def dtype_of(leaf):
+def dtype_of(leaf: Tensor) -> str:
     """The name of a leaf's dtype."""
     dtype = getattr(leaf, "dtype", type(leaf))
     return str(getattr(dtype, "name", None) or getattr(dtype, "__name__", dtype)).removeprefix("torch.")
 
 
-def words(leaf):
+def words(leaf: Tensor) -> str:
     """A leaf in an error message."""
     try:
         shape = f" and shape {tuple(leaf.shape)}" if is_dense(leaf) else ""

@@ -1,14 +1,16 @@
 """SaliencyMix: CutMix whose box lies where the partner's image has something to show."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 from keras_mixup import ops as tables
 from keras_mixup import regions, weights
 from keras_mixup.batch import Batch
 from keras_mixup.methods import Method
 from keras_mixup.mixing import Draw, image_axes
+from keras_mixup.types import Alpha, Seed, Tensor
 
 # How far the surround of a pixel reaches, in pixels, at each scale.
 REACHES = (12, 24, 28, 48, 56, 112)
@@ -49,13 +51,13 @@ class SaliencyMix(Method):
         SaliencyMix (arXiv 2006.01791), section 3.
     """
 
-    alpha: Any = 1.0
-    saliency: Callable | None = None
+    alpha: Alpha = 1.0
+    saliency: Callable[[Tensor], Tensor] | None = None
 
     cuts = True
     averages = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.saliency is not None and not callable(self.saliency):
             raise ValueError(
@@ -63,7 +65,7 @@ class SaliencyMix(Method):
                 f"Received: saliency={self.saliency!r}."
             )
 
-    def draw(self, batch: Batch, seed: Any) -> Draw:
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
         """Draw a box and a partner for each image; arguments and result as for `Mixup.draw`."""
         size, count = self.image_size(batch), self.count(batch)
         ops = tables.of(seed, batch.size)
@@ -75,7 +77,7 @@ class SaliencyMix(Method):
         share = self.for_all(regions.share_outside(box, size), batch)
         return Draw(ops.ones((batch.size,)), partner, target_weight=share, box=box)
 
-    def peaks(self, batch):
+    def peaks(self, batch: Batch) -> Tensor:
         """Row and column of the most salient place of each image, an int32 tensor `(batch, 2)`."""
         places = [k for k in range(len(batch.features)) if not batch.axes or batch.axes[k]]
         if not places:
@@ -92,11 +94,11 @@ class SaliencyMix(Method):
         peak = [place] if len(lengths) == 1 else [place // lengths[1], place % lengths[1]]
         # In the places that the box counts in, of which one may be several pixels.
         return ops.stack(
-            [at // (n // side) for at, n, side in zip(peak, lengths, batch.image_size, strict=True)], axis=1
+            [at // (n // side) for at, n, side in zip(peak, lengths, self.image_size(batch), strict=True)], axis=1
         )
 
 
-def centre_surround(images, axes=None):
+def centre_surround(images: Tensor, axes: tuple[int, ...] | None = None) -> Tensor:
     """How much each pixel differs from what surrounds it, at several scales.
 
         saliency_p = sum_r |I_p - mean of I_q over the q != p within r of p along each axis|,    r = 12, 24, ..., 112

@@ -1,8 +1,14 @@
 """Strengths that change during training: weaker towards the end, off for the last epochs, on and off."""
 
+from __future__ import annotations
+
 import numbers
+from collections.abc import Callable
+from typing import Any
 
 import keras
+
+from keras_mixup.types import Config, Number, Ops, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_mixup")
@@ -29,19 +35,19 @@ class Adjustable:
     0.0
     """
 
-    def __init__(self, value):
+    def __init__(self, value: Number) -> None:
         _check(value)
         self.variable = keras.Variable(float(value), dtype="float32", trainable=False, name="adjustable")
-        self._mirror = None
+        self._mirror: Any = None
 
-    def assign(self, value):
+    def assign(self, value: Number) -> None:
         """Set the number."""
         _check(value)
         self.variable.assign(float(value))
         if self._mirror is not None:
             self._mirror.assign(float(value))
 
-    def read(self, ops):
+    def read(self, ops: Ops) -> Tensor:
         """The number as a tensor of the library that a table of operations belongs to."""
         if not ops.is_tensorflow or keras.backend.backend() == "tensorflow":
             return ops.convert(self.variable)
@@ -49,21 +55,21 @@ class Adjustable:
 
         if self._mirror is None:  # a tf.data pipeline under another backend reads a variable of TensorFlow's
             with tf.init_scope():
-                self._mirror = tf.Variable(float(self), dtype=tf.float32, trainable=False)
+                self._mirror = tf.Variable(float(self), dtype=tf.float32, trainable=False)  # pyright: ignore[reportArgumentType]
         return tf.convert_to_tensor(self._mirror)
 
-    def __float__(self):
+    def __float__(self) -> float:
         return float(keras.ops.convert_to_numpy(self.variable.value))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Adjustable({float(self)!r})"
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The present value as plain data, for saving with Keras."""
         return {"value": float(self)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Adjustable:
         """Rebuild from `get_config`."""
         return cls(**config)
 
@@ -88,18 +94,18 @@ class Schedule(keras.callbacks.Callback):
     0.0
     """
 
-    def __init__(self, adjustable, schedule):
+    def __init__(self, adjustable: Adjustable, schedule: Callable[[int], float]) -> None:
         super().__init__()
         if not isinstance(adjustable, Adjustable):
             raise ValueError(f"`adjustable` should be a `keras_mixup.Adjustable`. Received: adjustable={adjustable!r}.")
         self.adjustable = adjustable
         self.schedule = schedule
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.adjustable.assign(self.schedule(epoch))
 
 
-def off_epochs(total, off, on=1.0):
+def off_epochs(total: int, off: int, on: float = 1.0) -> Callable[[int], float]:
     """A schedule that mixes with `on` and, in the last `off` of `total` epochs, not at all.
 
     Args:
@@ -123,7 +129,7 @@ def off_epochs(total, off, on=1.0):
     return lambda epoch: on if epoch < total - off else 0.0
 
 
-def without_hesitation(total):
+def without_hesitation(total: int) -> Callable[[int], float]:
     """The schedule of "mixup without hesitation", for `probability`.
 
     Mixup in the first 60 % of the epochs; then mixup in every other epoch, up to 90 %; then mixup with a probability
@@ -145,7 +151,7 @@ def without_hesitation(total):
     """
     first, second = round(0.6 * total), round(0.9 * total)
 
-    def probability(epoch):
+    def probability(epoch: int) -> float:
         if epoch < first:
             return 1.0
         if epoch < second:
@@ -155,6 +161,6 @@ def without_hesitation(total):
     return probability
 
 
-def _check(value):
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < float("inf"):
+def _check(value: Any) -> None:
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < float("inf"):  # type: ignore[operator]
         raise ValueError(f"`value` should be a finite number >= 0. Received: value={value!r}.")

@@ -1,13 +1,15 @@
 """SmoothMix: two images blended along a soft hole."""
 
+from __future__ import annotations
+
 import dataclasses
-from typing import Any
 
 from keras_mixup import ops as tables
 from keras_mixup import regions
 from keras_mixup.batch import Batch
 from keras_mixup.methods import Method
 from keras_mixup.mixing import Draw
+from keras_mixup.types import Seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,17 +43,17 @@ class SmoothMix(Method):
         section 3.
     """
 
-    sigma: tuple = (0.25, 0.5)
+    sigma: tuple[float, float] = (0.25, 0.5)
 
     cuts = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         regions.check_minmax("sigma", self.sigma)
         if self.sigma[0] == 0:
             raise ValueError(f"`sigma` should be above 0. Received: sigma={self.sigma!r}.")
 
-    def draw(self, batch: Batch, seed: Any) -> Draw:
+    def draw(self, batch: Batch, seed: Seed) -> Draw:
         """Draw a soft region and a partner for each image; arguments and result as for `Mixup.draw`."""
         ops = tables.of(seed, batch.size)
         for_sigma, for_region, for_partner, for_coin = ops.split(seed, 4)

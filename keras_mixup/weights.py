@@ -3,19 +3,23 @@
 x~ = weight * x + (1 - weight) * x[partner],    weight ~ Beta(alpha, alpha)
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import numbers
+from typing import Any, TypeGuard
 
 import keras
 
 from keras_mixup import ops as tables
 from keras_mixup.schedules import Adjustable
+from keras_mixup.types import Alpha, Config, Distribution, Seed, Shape, Size, Tensor
 
 TINY = 1e-30
 
 
-def beta(size, alpha, seed):
+def beta(size: Size, alpha: Alpha, seed: Seed) -> Tensor:
     """Draw weights from the symmetric Beta(alpha, alpha) distribution, exactly, for any `alpha`.
 
     The usual ratio of two gamma variates underflows for small `alpha`, in float32 from about 0.05 downwards: both are
@@ -52,11 +56,11 @@ def beta(size, alpha, seed):
     ops = tables.of(seed)
     if not is_adjustable(alpha) and alpha == 0:
         return ops.ones((size,))
-    strength = alpha.read(ops) if is_adjustable(alpha) else alpha
+    strength: Any = alpha.read(ops) if is_adjustable(alpha) else alpha
     uniform = ops.uniform((3, size), seed)
     u, v, s = uniform[0], uniform[1], uniform[2]
     # u may be 0 but never 1; the bound keeps float32 from rounding the tiniest strengths to 0, and 0 / 0 from arising.
-    t = -ops.log(1.0 - u) / (ops.maximum(strength, TINY) if is_adjustable(alpha) else max(alpha, TINY))
+    t = -ops.log(1.0 - u) / (ops.maximum(strength, TINY) if is_adjustable(alpha) else max(strength, TINY))
     log_expm1_t = ops.where(t > 15.0, t, ops.log(ops.expm1(ops.minimum(t, 15.0))))
     log_w = log_expm1_t + 2.0 * ops.log(ops.abs(ops.cos(0.5 * math.pi * v)))
     small = ops.sigmoid(-log_w) / (2.0 * (1.0 + ops.sqrt(ops.sigmoid(log_w))))
@@ -64,7 +68,7 @@ def beta(size, alpha, seed):
     return ops.where(strength > 0.0, weight, 1.0) if is_adjustable(alpha) else weight
 
 
-def dirichlet(size, num, alpha, seed):
+def dirichlet(size: Size, num: int, alpha: float, seed: Seed) -> Tensor:
     """Draw rows of `num` weights from the symmetric Dirichlet(alpha, ..., alpha) distribution.
 
     They are normalised gamma variates, taken in log space so that small `alpha` does not underflow: with
@@ -103,7 +107,7 @@ def dirichlet(size, num, alpha, seed):
     return ops.softmax(ops.log(gamma) + ops.log(1.0 - ops.uniform((size, num), last)) / alpha)
 
 
-def draw(size, alpha, seed):
+def draw(size: Size, alpha: Alpha, seed: Seed) -> Tensor:
     """Draw weights from Beta(alpha, alpha), or from any distribution object given in place of `alpha`.
 
     Args:
@@ -156,36 +160,36 @@ class Folded:
 
     alpha: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not _is_strength(self.alpha):
             raise ValueError(f"`alpha` should be a finite number >= 0. Received: alpha={self.alpha!r}.")
 
-    def sample(self, shape, seed):
+    def sample(self, shape: Shape, seed: Seed) -> Tensor:
         """Draw weights: float32 of shape `(size,)`; the seed is as for `beta`."""
         weight = beta(shape[0], self.alpha, seed)
         return tables.of(weight).maximum(weight, 1.0 - weight)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """The arguments as plain data, for saving with Keras."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Folded:
         """Rebuild the law from `get_config`."""
         return cls(**config)
 
 
-def is_distribution(alpha):
+def is_distribution(alpha: Any) -> TypeGuard[Distribution]:
     """Whether `alpha` is an object that can be sampled, like those of `tfp.distributions`."""
     return callable(getattr(alpha, "sample", None)) and not isinstance(alpha, type)
 
 
-def is_adjustable(value):
+def is_adjustable(value: Any) -> TypeGuard[Adjustable]:
     """Whether a number can change during training: a `keras_mixup.Adjustable`."""
     return isinstance(value, Adjustable)
 
 
-def check_alpha(alpha):
+def check_alpha(alpha: Any) -> None:
     """Raise a `ValueError` unless `alpha` is a finite number >= 0, adjustable, or a distribution."""
     if is_distribution(alpha) or is_adjustable(alpha):
         return
@@ -196,6 +200,6 @@ def check_alpha(alpha):
         )
 
 
-def _is_strength(alpha):
+def _is_strength(alpha: Any) -> bool:
     """Whether a value is a finite number >= 0."""
-    return isinstance(alpha, numbers.Real) and not isinstance(alpha, bool) and 0 <= alpha < math.inf
+    return isinstance(alpha, numbers.Real) and not isinstance(alpha, bool) and 0 <= alpha < math.inf  # type: ignore[operator]

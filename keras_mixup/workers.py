@@ -1,8 +1,11 @@
 """Draws of their own for layers in the worker processes of a data loader, which all begin as copies of one layer."""
 
+from __future__ import annotations
+
 import multiprocessing
 import os
 import sys
+from types import FrameType
 
 import keras
 import numpy as np
@@ -16,13 +19,13 @@ class Stream:
         seed: The layer's seed; None for fresh draws.
     """
 
-    def __init__(self, generator, seed):
+    def __init__(self, generator: keras.random.SeedGenerator, seed: int | None) -> None:
         self.generator = generator
         self.seed = seed
         self.process = os.getpid()  # in which the layer was made
         self.in_worker = None
 
-    def here(self):
+    def here(self) -> keras.random.SeedGenerator:
         """The generator to draw from in this process.
 
         Raises:
@@ -35,14 +38,14 @@ class Stream:
         return self.in_worker
 
 
-def check_not_mapped_by_grain():
+def check_not_mapped_by_grain() -> None:
     """Raise a `ValueError` if Grain is calling: a layer draws anew in every call, whichever batch it is called with.
 
     Grain means to get the same for the same batch, from whatever process, and after an iterator was restored.
     """
     if "grain" not in sys.modules:
         return
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and not frame.f_globals.get("__name__", "").startswith("grain._src.python"):
         frame = frame.f_back
     if frame is not None and "source" not in frame.f_globals["__name__"]:
@@ -53,7 +56,7 @@ def check_not_mapped_by_grain():
         )
 
 
-def _seed_of_worker(seed):
+def _seed_of_worker(seed: int | None) -> int:
     """A seed that differs between workers and epochs, and is the same in another run where the layer has a seed."""
     if seed is None:
         return int.from_bytes(os.urandom(4), "little") % 2**31

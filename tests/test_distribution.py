@@ -42,7 +42,8 @@ result["distributed"] = rows
 
 # A pipeline made by each worker: the id of its pipeline goes into the draws.
 def make(context):
-    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(context.get_per_replica_batch_size(8))
+    size = context.get_per_replica_batch_size(8) if context else 8
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(size)
     return data.apply(mixup(0.9, pairing="derangement", seed=1, input_context=context))
 
 batches = []
@@ -56,10 +57,21 @@ if keras.backend.backend() == "tensorflow":
         network = keras.Sequential([keras.Input(x.shape[1:]), keras.layers.Flatten(), keras.layers.Dense(y.shape[1])])
         network.compile("sgd", loss="mse")
         network.fit(dataset, epochs=2, verbose=0)
+        begun = network.get_weights()
+        network.compile("sgd", loss="mse")
+        result["mirrored"] = network.fit(make(None), epochs=2, verbose=0).history["loss"]
         model = MixupModel(network, 0.4, seed=1)
         model.compile("sgd", loss="mse")
         history = model.fit(x, y, batch_size=8, epochs=2, verbose=0).history["loss"]
     result["losses"] = history
+    for times in (0, 1):  # how often the data were begun before
+        alone = keras.Sequential([keras.Input(x.shape[1:]), keras.layers.Flatten(), keras.layers.Dense(y.shape[1])])
+        alone.set_weights(begun)
+        alone.compile("sgd", loss="mse")
+        dataset = make(None)
+        for _ in range(times):
+            next(iter(dataset))
+        result[f"alone{times}"] = alone.fit(dataset, epochs=2, verbose=0).history["loss"]
 
     seen = []
 
@@ -279,6 +291,13 @@ def test_a_mixup_model_mixes_each_replicas_rows_by_draws_of_its_own(mirrored):
         draws.append(tuple(report.weight.round(4)))
     assert steps == [2, 2]
     assert len(set(draws)) == 4
+
+
+def test_a_pipeline_trains_two_replicas_like_one_device_that_has_begun_the_data_before(mirrored):
+    if "mirrored" not in mirrored:
+        pytest.skip("tf.distribute trains Keras models on the TensorFlow backend only")
+    assert mirrored["mirrored"] == pytest.approx(mirrored["alone1"], rel=1e-5)
+    assert mirrored["mirrored"] != pytest.approx(mirrored["alone0"], rel=1e-5)
 
 
 def test_a_mixup_model_trains_on_two_replicas(mirrored):

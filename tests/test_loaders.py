@@ -215,6 +215,43 @@ def test_every_loader_gives_the_same_mixes_for_a_seed():
     assert len({*expected(0), *expected(0, seed=SEED + 1)}) == 2 * BATCHES
 
 
+OTHERS = (features(9, (4, 3), seed=50), one_hot(9)[:, :SIZE])
+
+
+@pytest.mark.parametrize("others", [OTHERS[0], OTHERS], ids=["x", "(x, y)"])
+def test_partners_from_other_arrays_are_the_same_at_every_loader(others):
+    """Each batch draws rows of them by its seed, and is mixed with these alone."""
+    given = {"others": others, "seed": SEED}
+    collate = MixCollate(0.9, **given)
+    collate.set_epoch(0)
+    made = {
+        "batches": list(MixBatches(batches(), 0.9, **given)),
+        "dataset": [MixPyDataset(Batches(), 0.9, **given)[k] for k in range(BATCHES)],
+        "torch": list(torch.utils.data.DataLoader(rows(), SIZE, collate_fn=collate, num_workers=2)),
+        "grain": list(grain.MapDataset.source(batches()).random_map(MixGrain(0.9, others=others), seed=SEED)),
+    }
+    seen = set()
+    for k, (x, y) in enumerate(batches()):
+        seed = batch_seed(SEED, 0, k)
+        chosen = np.random.default_rng((seed, 1)).integers(9, size=SIZE)
+        seen |= set(chosen)
+        picked = [part[chosen] for part in (others if isinstance(others, tuple) else (others,))]
+        by_hand = mix_batch(
+            (x, y), Mixup(0.9), seed, others=tuple(picked)
+        )  # tests/test_others.py knows this to be right
+        assert not np.allclose(by_hand[0], mix_batch((x, y), Mixup(0.9), seed)[0])
+        for name, mixed in made.items():
+            for one, other in zip(mixed[k], by_hand, strict=True):
+                np.testing.assert_array_equal(np.asarray(one), other, err_msg=name)
+    assert seen == set(range(9))
+
+
+@pytest.mark.parametrize("others", [(OTHERS[0], OTHERS[1][:4]), OTHERS[0][:0], 0.5], ids=["lengths", "empty", "number"])
+def test_others_have_rows(others):
+    with refuses("`others` should be arrays with as many rows each, one at least. Received: arrays of "):
+        MixBatches(batches(), 0.9, others=others)
+
+
 def test_without_a_seed_every_door_has_draws_of_its_own():
     made = [targets(MixBatches(batches(), 0.9)) for _ in range(2)]
     assert len({*made[0], *made[1]}) == 2 * BATCHES

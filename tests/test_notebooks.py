@@ -11,15 +11,9 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
-# What stands in the cell tagged "parameters", cut so that every cell is run, but nothing is trained to the end.
-SHORT = {
-    "01_mixup_in_five_minutes": "EPOCHS = 2",
-    "03_image_recipes": "EPOCHS = 6",
-    "04_calibration_and_label_noise": "EPOCHS = 3",
-    "05_gan_stabilisation": "LOOKS = (10, 20, 30, 40, 50, 60)",
-    "07_speech_and_tables": "EPOCHS, TABLE_EPOCHS = 1, 2",
-    "08_is_mixup_right_for_my_data": "EPOCHS, SEEDS = 1, 1",
-}
+# What stands in the cell tagged "parameters", cut so that every cell is run, but nothing is trained to the end; the
+# other notebooks take too long even so.
+SHORT = {"01_mixup_in_five_minutes": "EPOCHS = 2", "02_three_doors": None}
 
 
 def read(path):
@@ -36,24 +30,25 @@ def run(notebook, folder):
 
 
 def shortened(path):
-    """A notebook whose cell of parameters was replaced."""
+    """A notebook whose cell of parameters was replaced, if it has one."""
     notebook = read(path)
-    parameters = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    assert len(parameters) == (path.stem in SHORT)
-    for cell in parameters:
-        names = cell.source.split(" = ")[0]
-        assert SHORT[path.stem].startswith(f"{names} = ")
-        cell.source = SHORT[path.stem]
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            names = cell.source.split(" = ")[0]
+            assert SHORT[path.stem].startswith(f"{names} = ")
+            cell.source = SHORT[path.stem]
     return notebook
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem in SHORT], ids=lambda path: path.stem)
 def test_every_cell_runs(path, tmp_path):
     run(shortened(path), tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem in SHORT], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if SHORT.get(path.stem, "long")], ids=lambda path: path.stem
+)
 def test_runs_as_it_stands(path, tmp_path):
     run(read(path), tmp_path)
 

@@ -184,8 +184,8 @@ class Subclassed(keras.Model):
 KINDS = {"functional": functional, "sequential": sequential, "nested": nested, "subclassed": Subclassed}
 
 
-def with_weights(network):
-    network(TOKENS)
+def with_weights(network, x=TOKENS):
+    network(x)
     generator = np.random.default_rng(4)
     network.set_weights([generator.normal(size=w.shape) for w in network.get_weights()])
     return network
@@ -196,11 +196,11 @@ def pooling_network(kind="functional"):
     return with_weights(KINDS[kind](*layers))
 
 
-def one_step(network, method=FIXED, at="embedding", jit_compile=False, y=Y, **kwargs):
+def one_step(network, method=FIXED, at="embedding", jit_compile=False, x=TOKENS, y=Y, **kwargs):
     """What `fit` logs for one batch, and the weights afterwards."""
     model = MixupModel(network, method, at=at, **kwargs)
     model.compile(keras.optimizers.SGD(0.1), CROSS_ENTROPY, jit_compile=jit_compile)
-    logs = model.fit(TOKENS, y, batch_size=SIZE, shuffle=False, verbose=0).history
+    logs = model.fit(x, y, batch_size=SIZE, shuffle=False, verbose=0).history
     return {key: values[0] for key, values in logs.items()}
 
 
@@ -519,6 +519,96 @@ def test_clean_examples_keep_the_masks_that_went_in(one_pass):
     p = np.exp(clean) / np.exp(clean).sum(1, keepdims=True)
     assert logs["directional"][0] == pytest.approx(np.mean(np.abs(np.sum((Y - p) * clean, 1))) / 3, rel=1e-4)
     assert logs["loss"][0] == pytest.approx(cross_entropy(mix_rows(Y, weight, partner), both), rel=1e-4)
+
+
+class Attention(keras.layers.Layer):
+    """Attention of one head to the positions that count, without weights."""
+
+    def call(self, h, counts):
+        scores = h @ keras.ops.swapaxes(h, 1, 2) - 1e9 * (1.0 - keras.ops.cast(counts, "float32")[:, None, :])
+        return keras.ops.softmax(scores) @ h
+
+
+class Mean(keras.layers.Layer):
+    """The mean of the positions that count."""
+
+    def call(self, h, counts):
+        counts = keras.ops.cast(counts, "float32")
+        return keras.ops.sum(h * counts[..., None], 1) / keras.ops.sum(counts, 1, keepdims=True)
+
+
+def functional_reader(nested=False):
+    """As the networks of KerasHub: a backbone of two inputs, in a task or by itself."""
+    tokens, counts = keras.Input((LENGTH,), dtype="int32", name="tokens"), keras.Input((LENGTH,), name="padding_mask")
+    inputs = {"tokens": tokens, "padding_mask": counts}
+    h = keras.layers.Embedding(WORDS, WIDTH, name="embedding")(tokens)
+    h = keras.layers.Identity(name="words")(h)
+    h = keras.layers.Identity(name="read")(Attention(name="attention")(h, counts))
+    backbone = keras.Model(inputs, {"sequence": h, "vector": Mean(name="mean")(h, counts)})
+    if nested:
+        inputs = {name: keras.Input(x.shape[1:], dtype=x.dtype, name=name) for name, x in inputs.items()}
+    vector = (backbone(inputs) if nested else backbone.output)["vector"]
+    head = keras.layers.Dense(CLASSES, name="head")(keras.layers.Identity(name="vector")(vector))
+    return with_weights(keras.Model(inputs, head), X)
+
+
+X = {"tokens": TOKENS, "padding_mask": VALID}
+
+
+def attended(h, valid):
+    """Position by position, the oracle of `Attention` and `Mean`."""
+    return reading(h, valid, *[np.eye(WIDTH)] * 4, np.zeros(WIDTH))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("at", ["embedding", "words", "mean", "vector", "head"])
+def test_each_example_keeps_its_mask_where_vectors_are_mixed(at, nested):
+    network = functional_reader(nested)
+    table, kernel, bias = (w.astype(float) for w in network.get_weights())
+    loss = one_step(network, at=at, x=X)["loss"]
+    if at in ("embedding", "words"):
+        logits = attended(mixed(table[TOKENS]), union(VALID)) @ kernel + bias
+    else:
+        logits = mixed(attended(table[TOKENS], VALID) @ kernel + bias)
+    assert loss == pytest.approx(cross_entropy(mixed(Y), logits), rel=1e-5)
+    other = mixed(attended(table[TOKENS], union(VALID)) @ kernel + bias)
+    assert abs(loss - cross_entropy(mixed(Y), other)) > 1e-3
+
+
+@pytest.mark.parametrize("one_pass", [False, True])
+def test_clean_examples_behind_the_masks(one_pass):
+    network = functional_reader()
+    table, kernel, bias = (w.astype(float) for w in network.get_weights())
+    method = MixupE(1.0, eta=0.5, one_pass=one_pass)
+    model = MixupModel(network, method, at="vector", seed=3)
+    model.compile(keras.optimizers.SGD(0.0), CROSS_ENTROPY)
+    logs = model.fit(X, Y, batch_size=SIZE, shuffle=False, verbose=0).history
+    weight, partner = map(to_numpy, method.draw(Batch(SIZE), keras.random.SeedGenerator(3))[:2])
+    clean = attended(table[TOKENS], VALID) @ kernel + bias
+    p = np.exp(clean) / np.exp(clean).sum(1, keepdims=True)
+    assert logs["directional"][0] == pytest.approx(np.mean(np.abs(np.sum((Y - p) * clean, 1))) / 3, rel=1e-4)
+    expected = cross_entropy(mix_rows(Y, weight, partner), mix_rows(clean, weight, partner))
+    assert logs["loss"][0] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("at", ["attention", "read"])
+def test_positions_behind_a_layer_that_looks_at_the_mask_are_refused(at, nested):
+    shape = (None, LENGTH, WIDTH)
+    with refuses(f"Received: {at!r}, which returns shape {shape} behind a layer that looks at 'padding_mask'."):
+        one_step(functional_reader(nested), at=at, x=X)
+    with refuses("`layers` should name a layer that comes before all that look at the mask of positions, or one that"):
+        one_step(functional_reader(nested), ManifoldMixup((at,), include_input=False), at=None, x=X)
+
+
+def test_layers_before_and_behind_the_mask_are_not_chosen_among():
+    with refuses("there is one mask 'padding_mask' for all. Received: ('words', 'vector')."):
+        one_step(functional_reader(), ManifoldMixup(("words", "vector"), include_input=False), at=None, x=X)
+    method = ManifoldMixup(("mean", "vector"), FixedWeights(*WEIGHT), pairing="roll", include_input=False)
+    network = functional_reader()
+    table, kernel, bias = (w.astype(float) for w in network.get_weights())
+    logits = mixed(attended(table[TOKENS], VALID) @ kernel + bias)
+    assert one_step(network, method, at=None, x=X)["loss"] == pytest.approx(cross_entropy(mixed(Y), logits), rel=1e-5)
 
 
 # --- What is refused -------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import pathlib
 import sys
 import tempfile
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from keras_mixup.zoo import atomic, checkpoints, studies
 from keras_mixup.zoo.engine import Engine
@@ -183,8 +183,8 @@ class Outcome(NamedTuple):
         files: The names of the files in OUT that were written.
     """
 
-    table: dict | None
-    files: tuple = ()
+    table: Any  # a dict or, as said above, None
+    files: tuple[str, ...] = ()
 
 
 def run_all(recipe, out, rows=None, data_dir=None, smoke=False, devices=None, console=None, draw=None):

@@ -5,6 +5,8 @@ Shapes are those of one example. What other settings a network has is in its fam
 
 import functools
 import importlib
+from collections.abc import Callable
+from typing import Any
 
 from keras_mixup.zoo import names
 from keras_mixup.zoo.errors import UserError
@@ -65,7 +67,7 @@ _SMALL = {
 NAMES = tuple(_NETWORKS)
 
 
-def get(name):
+def get(name: str) -> Callable[..., Any]:
     """The function that builds that network. Only the file of its family is imported.
 
     Args:
