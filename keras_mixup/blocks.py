@@ -130,11 +130,14 @@ def by_rows(function: Callable[..., Array]) -> Callable[..., Array]:
     def mixed_by_rows(x: Array, weight: Array, original: Array, partner: Array, *rest: Any) -> Array:
         count = len(original)
         mixed = np.empty((count, *x.shape[1:]), dtype_of(rest[-1]))
-        per_row = [isinstance(one, np.ndarray) and len(one) == count for one in rest]
+
+        def own(one: Any, rows: slice) -> Any:
+            if isinstance(one, tuple):
+                return tuple(own(part, rows) for part in one)
+            return one[rows] if isinstance(one, np.ndarray) and len(one) == count else one
 
         def write(rows: slice) -> None:
-            own = [one[rows] if cut else one for one, cut in zip(rest, per_row, strict=True)]
-            mixed[rows] = function(x, weight[rows], original[rows], partner[rows], *own)
+            mixed[rows] = function(x, weight[rows], original[rows], partner[rows], *own(rest, rows))
 
         _in_groups(write, count, math.prod(x.shape[1:]), mixed.nbytes)
         return mixed

@@ -8,13 +8,15 @@ every tensor of the batch: images, targets, sample weights. Drawing twice, or ap
 targets, is how mixup goes wrong.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 
 from keras_mixup import blocks, regions
 from keras_mixup import ops as tables
-from keras_mixup.types import CutAxes, Tensor, Tree
+from keras_mixup.types import CutAxes, Size, Tensor, Tree
 
 
 class Draw(NamedTuple):
@@ -139,10 +141,14 @@ def blend(x: Tensor, draw: Draw, dtype: str, axes: CutAxes | None = None) -> Ten
     original = ops.arange(ops.shape(x)[0]) if draw.original is None else ops.cast(draw.original, "int32")
     if draw.cuts:
         axes = axes or tuple((axis, 1) for axis in ((1,) if _sides(draw) == 1 else image_axes(x)))
-        cut = (draw.region, draw.box, draw.window)
+        precision = _precision(x, dtype)
         if ops.is_numpy and draw.region is None and draw.window is None and len(partner.shape) == 1:
-            return blocks.paste(x, weight, original, partner, draw.box, axes, _precision(x, dtype), dtype)
-        return ops.compiled(_cut, x)(x, weight, original, partner, *cut, axes, dtype)
+            return blocks.paste(x, weight, original, partner, draw.box, axes, precision, dtype)
+        sources = None
+        if draw.window is not None:  # compiled apart: a few numbers for each row, not for each pixel
+            make = _sources if ops.is_numpy else ops.compiled(_sources, x)
+            sources = make(draw.window, [ops.shape(x)[axis] for axis, _ in axes], axes, precision is None)
+        return ops.compiled(_cut, x)(x, weight, original, partner, draw.region, draw.box, sources, axes, dtype)
     if len(partner.shape) == 2:
         return ops.compiled(_weighted_sum, x)(x, weight, original, partner, dtype)
     original, partner, weight = _exact_at_ends(weight, original, partner)
@@ -199,41 +205,69 @@ def _cut(
     partner: Tensor,
     region: Tensor,
     box: Tensor,
-    window: Tensor,
+    sources: tuple[tuple[Tensor, Tensor, Tensor], ...] | None,
     axes: CutAxes,
     dtype: str,
 ) -> Tensor:
-    """The two mixed by weight; the partner alone, shrunk into its window if any, in the box and outside the region."""
+    """Two images blended by a share of the original that differs from place to place.
+
+        share = weight * region, and 0 inside the box;    x~ = share * x + (1 - share) * x[partner]
+
+    The partner is shrunk if there are `_sources` of its pixels. Class ids are the one or the other, never averaged.
+    """
     ops = tables.of(x)
     precision: Any = _precision(x, dtype)
-    lengths = [ops.shape(x)[axis] for axis, _ in axes]
-    several = len(partner.shape) == 2
-    this, other = ops.take(x, original), ops.take(x, partner[:, 0] if several else partner)
-    if window is not None:
-        other = shrink(other, window, axes, nearest=precision is None)
-    if precision is None:  # class ids are cut, never averaged
-        mixed = this
-    elif several:
-        other, mixed = ops.cast(other, precision), _weighted_sum(x, weight, original, partner, precision)
-    else:
-        weight = _per_row(ops.cast(weight, precision), x)
-        this, other = ops.cast(this, precision), ops.cast(other, precision)
-        mixed = _between(weight, this, other)
-    if region is not None:
-        region = _at_places(region, x, axes)
-        if keras.backend.standardize_dtype(region.dtype) == "bool":
-            mixed = ops.where(region, mixed, other)
-        else:
-            mixed = _between(ops.cast(region, precision), mixed, other)
-    if box is not None:
-        mixed = ops.where(regions.inside(box, lengths, axes, len(x.shape)), other, mixed)
-    return ops.cast(mixed, dtype)
+    shape, several = ops.shape(x), len(partner.shape) == 2
+    if region is None and sources is None:  # loops over a long last axis are several times as fast as over channels
+        x, axes = _with_channels_merged(x, axes)
+    number = precision or "float32"
+    pixels = not keras.backend.standardize_dtype(x.dtype).startswith(("float", "bfloat"))
+    lengths, rows = [ops.shape(x)[axis] for axis, _ in axes], partner[:, 0] if several else partner
+
+    def examples() -> tuple[Tensor, Tensor]:
+        this = _weighted_sum(x, weight, original, partner, precision) if several and precision else None
+        this = ops.take(x, original) if this is None else this
+        other = ops.take(x, rows) if sources is None else _shrunk(x, rows, sources, axes, precision)
+        return (this, other) if precision is None else (ops.cast(this, precision), ops.cast(other, precision))
+
+    def share_of(weight: Tensor) -> Tensor:
+        share = _per_row(ops.cast(weight, number), x)
+        share = share if region is None else share * ops.cast(_at_places(region, x, axes), number)
+        inside = None if box is None else regions.inside(box, lengths, axes, len(x.shape))
+        return share if inside is None else ops.where(inside, 0.0, share)
+
+    def either() -> Tensor:
+        return ops.cast(ops.where(share_of(ops.ones((1,))) == 1.0, *examples()), dtype)
+
+    def blended() -> Tensor:
+        share, (this, other) = share_of(ops.ones((1,)) if several else weight), examples()
+        if pixels and sources is None:  # whole numbers: no 0 * inf to be kept out
+            return ops.cast(share * this + (1.0 - share) * other, dtype)
+        part = share * ops.where(share == 0.0, 0.0, this) + (1.0 - share) * other
+        return ops.cast(ops.where(share < 1.0, part, this), dtype)
+
+    if precision is None:
+        mixed = either()
+    elif sources is None or several or (region is not None and not _is_boolean(region)):
+        mixed = blended()
+    else:  # three times as fast: pixels that are not shown are not computed
+        mixed = ops.cond(ops.all(weight == 1.0), either, blended)
+    return ops.reshape(mixed, (-1, *shape[1:]))
 
 
-def _between(share: Tensor, this: Tensor, other: Tensor) -> Tensor:
-    """Share * this + (1 - share) * other, and at its ends one of them exactly, whatever the other holds."""
-    ops = tables.of(share)
-    return ops.where(share == 1.0, this, ops.where(share == 0.0, other, share * this + (1.0 - share) * other))
+def _is_boolean(x: Tensor) -> bool:
+    return keras.backend.standardize_dtype(x.dtype) == "bool"
+
+
+def _with_channels_merged(x: Tensor, axes: CutAxes) -> tuple[Tensor, CutAxes]:
+    """All that comes after the last axis that is cut as a part of this axis; and the axes then."""
+    ops, last = tables.of(x), max(axis for axis, _ in axes)
+    channels = math.prod(x.shape[last + 1 :]) if None not in x.shape[last + 1 :] else 1
+    if channels == 1 or 0 in x.shape:
+        return x, axes
+    shape = ops.shape(x)
+    merged = ops.reshape(x, (*shape[:last], shape[last] * channels))
+    return merged, tuple((axis, factor * channels if axis == last else factor) for axis, factor in axes)
 
 
 def unite(mask: Tensor, draw: Draw) -> Tensor:
@@ -284,27 +318,81 @@ def shrink(images: Tensor, window: Tensor, axes: CutAxes | None = None, nearest:
     """
     ops = tables.of(images)
     axes = axes or tuple((axis, 1) for axis in image_axes(images))
-    images = images if nearest else ops.cast(images, _precision(images, "float32"))
-    window = ops.cast(window, "float32") + ops.zeros((ops.shape(images)[0], 1))
-    for side, (axis, factor) in enumerate(axes):
-        first, last = (ops.reshape(window[:, k], (-1, 1)) * factor for k in (side, side + len(axes)))
-        length = ops.shape(images)[axis]
-        position = ops.cast(ops.arange(length), "float32")[None, :]
+    sources = _sources(window, [ops.shape(images)[axis] for axis, _ in axes], axes, nearest)
+    rows = ops.arange(ops.shape(images)[0])
+    return _shrunk(images, rows, sources, axes, None if nearest else _precision(images, "float32"))
+
+
+def _sources(
+    window: Tensor, lengths: list[Size], axes: CutAxes, nearest: bool
+) -> tuple[tuple[Tensor, Tensor, Tensor], ...]:
+    """From where a shrunk image is taken: for each axis that is cut between which two of its places each place lies.
+
+    Returns:
+        For each axis both places and the share of the first, each of shape `(rows, length)`. The two are one where only
+        that one counts.
+    """
+    ops, found = tables.of(window), []
+    for side, (length, (_, factor)) in enumerate(zip(lengths, axes, strict=True)):
+        ends = (ops.reshape(window[:, k], (-1, 1)) for k in (side, side + len(axes)))
+        first, last = (ops.cast(end * factor, "float32") for end in ends)
         scale = ops.cast(length, "float32") / ops.maximum(last - first, 1.0)
-        source = (position - first + 0.5) * scale - 0.5
-        source = ops.maximum(ops.minimum(source, ops.cast(length - 1, "float32")), 0.0)
-        low = ops.cast(ops.floor(source + 0.5 if nearest else source), "int32")
-        low = ops.minimum(low, length - 1)
-        if nearest:
-            images = ops.take_along(images, low, axis)
-            continue
-        high = ops.minimum(low + 1, length - 1)
-        shape = [1] * len(images.shape)
-        shape[0], shape[axis] = -1, length
-        share = ops.cast(ops.reshape(source - ops.cast(low, "float32"), shape), images.dtype)
-        low, high = ops.take_along(images, low, axis), ops.take_along(images, high, axis)
-        images = ops.where(share == 0.0, low, (1.0 - share) * low + share * high)  # 0 * inf would not be 0
-    return images
+        place = (ops.cast(ops.arange(length), "float32")[None, :] - first + 0.5) * scale - 0.5
+        place = ops.maximum(ops.minimum(place, ops.cast(length - 1, "float32")), 0.0)
+        low = ops.minimum(ops.cast(ops.floor(place + 0.5 if nearest else place), "int32"), length - 1)
+        share = 1.0 - (place - ops.cast(low, "float32"))
+        alone = share == 1.0  # half of it twice is exactly it, and 0 * inf would not be 0
+        high = ops.where(alone, low, ops.minimum(low + 1, length - 1))
+        found.append((low, high, ops.where(alone, 0.5, share)))
+    return tuple(found)
+
+
+def _shrunk(
+    x: Tensor,
+    rows: Tensor,
+    sources: tuple[tuple[Tensor, Tensor, Tensor], ...],
+    axes: CutAxes,
+    precision: Any,
+) -> Tensor:
+    """Rows of a tensor, shrunk; of its dtype if the precision is None, for what is not averaged."""
+    ops = tables.of(x)
+    if ops.is_numpy:  # one axis after the other moves whole rows of an image at once
+        x = ops.take(x, rows)
+        x = x if precision is None else ops.cast(x, precision)
+        for (axis, _), parts in zip(axes, sources, strict=True):
+            low, high, share = (np.broadcast_to(part, (len(x), part.shape[1])) for part in parts)
+            below = ops.take_along(x, low, axis)
+            if precision is not None:
+                share = share.astype(precision).reshape(len(x), *(-1 if k == axis else 1 for k in range(1, x.ndim)))
+                below = share * below + (1.0 - share) * ops.take_along(x, high, axis)
+            x = below
+        return x
+    shape, last = ops.shape(x), max(axis for axis, _ in axes)
+    pixels = ops.reshape(x, (-1, *shape[last + 1 :]))
+    found = {axis: parts for (axis, _), parts in zip(axes, sources, strict=True)}
+
+    def corner(places: dict[int, Tensor]) -> Tensor:
+        """The pixels at these places of the axes that are cut, in one gather."""
+        index = ops.reshape(rows, (-1,) + (1,) * last)
+        for axis in range(1, last + 1):
+            place = places[axis] if axis in places else ops.arange(shape[axis])
+            index = index * shape[axis] + along(axis, place)
+        return ops.take(pixels, index)
+
+    def along(axis: int, numbers: Tensor, after: int = 0) -> Tensor:
+        return ops.reshape(numbers, (-1, *(shape[k] if k == axis else 1 for k in range(1, last + 1 + after))))
+
+    def between(places: dict[int, Tensor], left: list[int]) -> Tensor:
+        if not left:
+            return ops.cast(corner(places), precision)
+        axis, *left = left
+        low, high, share = found[axis]
+        share = ops.cast(along(axis, share, len(x.shape) - 1 - last), precision)
+        return share * between({**places, axis: low}, left) + (1.0 - share) * between({**places, axis: high}, left)
+
+    if precision is None:
+        return corner({axis: low for axis, (low, *_) in found.items()})
+    return between({}, list(found))
 
 
 def image_axes(x: Tensor, data_format: str | None = None) -> tuple[int, int]:

@@ -135,6 +135,12 @@ def _keras() -> Ops:
         shape[0], shape[axis] = -1, indices.shape[1]
         return ops.take_along_axis(x, ops.reshape(indices, shape), axis=axis)
 
+    def inverse_real_fourier(real: Tensor, imaginary: Tensor, width: Size) -> Tensor:
+        # Keras has no such transform in two dimensions, and in one it goes forwards: the conjugate's, conjugate.
+        turned = [ops.swapaxes(part, -1, -2) for part in (real, -imaginary)]
+        real, imaginary = (ops.swapaxes(part, -1, -2) / turned[0].shape[-1] for part in ops.fft(turned))
+        return ops.irfft((real, -imaginary), fft_length=width)
+
     def checked(values: Tensor, good: Tensor, message: str) -> Tensor:
         # A step that is compiled cannot raise, so what is not good ruins the loss: a row of zeros would not.
         return ops.where(ops.all(good, axis=-1, keepdims=True), values, float("nan"))
@@ -153,12 +159,14 @@ def _keras() -> Ops:
         is_numpy=False,
         is_tensorflow=False,
         abs=ops.abs,
+        all=ops.all,
         arange=lambda n: ops.arange(n, dtype="int32"),
         argmax=lambda x: ops.argmax(x, axis=-1),
         argsort=ops.argsort,
         cast=ops.cast,
         checked=checked,
         compiled=lambda function, x: function,
+        cond=ops.cond,
         concat=lambda tensors, axis=0: ops.concatenate(tensors, axis=axis),
         convert=ops.convert_to_tensor,
         cos=ops.cos,
@@ -167,8 +175,10 @@ def _keras() -> Ops:
         expm1=ops.expm1,
         flip=lambda x: ops.flip(x, axis=0),
         floor=ops.floor,
-        inverse_fourier=lambda real, imaginary: ops.ifft2((real, imaginary))[0],
+        fused=lambda function, *sizes: function,
+        inverse_real_fourier=inverse_real_fourier,
         log=ops.log,
+        max=lambda x: ops.max(x, axis=-1),
         maximum=ops.maximum,
         minimum=ops.minimum,
         normal=random("normal"),
@@ -176,6 +186,7 @@ def _keras() -> Ops:
         ones=lambda shape: ops.ones(shape, dtype="float32"),
         raw_seed=raw_seed,
         repeat=lambda x, times, axis: ops.repeat(x, times, axis=axis),
+        repeated=lambda times, body, state: ops.fori_loop(0, times, lambda _, state: body(*state), state),
         required=lambda values, good, message: values,  # of what is not known before: all shapes are
         reshape=ops.reshape,
         searchsorted=lambda x, values, side: ops.cast(ops.searchsorted(x, values, side=side), "int32"),
@@ -187,7 +198,7 @@ def _keras() -> Ops:
         sqrt=ops.sqrt,
         stack=ops.stack,
         sum=lambda x: ops.sum(x, axis=-1),
-        take=lambda x, indices: ops.take(x, indices, axis=0),
+        take=lambda x, indices, axis=0: ops.take(x, indices, axis=axis),
         take_along=take_along,
         transpose=ops.transpose,
         uniform=random("uniform"),
@@ -211,6 +222,15 @@ def _tensorflow() -> Ops:
             return function
         large = math.prod(example) * x.dtype.size >= COMPILE_FROM_BYTES
         return compile_once(function) if large else function
+
+    def fused(function: Callable[..., Any], *sizes: Size) -> Callable[..., Any]:
+        """What makes regions, in one pass, too: they are as large as masks of the images."""
+        large = all(isinstance(size, int) for size in sizes) and 4 * math.prod(sizes) >= COMPILE_FROM_BYTES
+        return compile_once(function) if large else function
+
+    def repeated(times: int, body: Callable[..., tuple[Tensor, ...]], state: tuple[Tensor, ...]) -> Any:
+        """A function applied to what it returns, so many times."""
+        return tf.while_loop(lambda i, *_: i < times, lambda i, *state: (i + 1, *body(*state)), (0, *state))[1:]
 
     def required(values: Tensor, good: Tensor, message: str) -> Tensor:
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(good), [message])]):
@@ -243,12 +263,14 @@ def _tensorflow() -> Ops:
         is_numpy=False,
         is_tensorflow=True,
         abs=tf.abs,
+        all=tf.reduce_all,
         arange=lambda n: tf.range(n, dtype=tf.int32),
         argmax=lambda x: tf.argmax(x, axis=-1, output_type=tf.int32),
         argsort=lambda x: tf.argsort(x, stable=True),
         cast=tf.cast,
         checked=checked,
         compiled=compiled,
+        cond=tf.cond,
         concat=lambda tensors, axis=0: tf.concat(tensors, axis=axis),
         convert=tf.convert_to_tensor,
         cos=tf.cos,
@@ -257,8 +279,12 @@ def _tensorflow() -> Ops:
         expm1=tf.math.expm1,
         flip=lambda x: tf.reverse(x, axis=[0]),
         floor=tf.floor,
-        inverse_fourier=lambda real, imaginary: tf.math.real(tf.signal.ifft2d(tf.complex(real, imaginary))),
+        fused=fused,
+        inverse_real_fourier=lambda real, imaginary, width: tf.signal.irfft2d(
+            tf.complex(real, imaginary), [tf.shape(real)[-2], width]
+        ),
         log=tf.math.log,
+        max=lambda x: tf.reduce_max(x, axis=-1),
         maximum=tf.maximum,
         minimum=tf.minimum,
         normal=lambda shape, seed: tf.random.stateless_normal(shape, raw_seed(seed)),
@@ -266,6 +292,7 @@ def _tensorflow() -> Ops:
         ones=lambda shape: tf.ones(shape, dtype=tf.float32),
         raw_seed=raw_seed,
         repeat=lambda x, times, axis: tf.repeat(x, times, axis=axis),
+        repeated=repeated,
         required=required,
         reshape=tf.reshape,
         searchsorted=lambda x, values, side: tf.searchsorted(x, values, side=side),
@@ -277,7 +304,7 @@ def _tensorflow() -> Ops:
         sqrt=tf.sqrt,
         stack=tf.stack,
         sum=lambda x: tf.reduce_sum(x, axis=-1),
-        take=lambda x, indices: tf.gather(x, indices, axis=0),
+        take=lambda x, indices, axis=0: tf.gather(x, indices, axis=axis),
         take_along=lambda x, indices, axis: tf.gather(x, indices, axis=axis, batch_dims=1),
         transpose=tf.transpose,
         uniform=lambda shape, seed: tf.random.stateless_uniform(shape, raw_seed(seed)),
@@ -307,6 +334,14 @@ def _numpy() -> Ops:
     def generator(seed: Seed) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(np.random.SeedSequence(_integer(seed) % 2**64)))
 
+    def inverse_real_fourier(real: Tensor, imaginary: Tensor, width: Size) -> Tensor:
+        return np.fft.irfft2(real + 1j * imaginary, (real.shape[-2], width)).astype(np.float32, copy=False)
+
+    def repeated(times: int, body: Callable[..., tuple[Tensor, ...]], state: tuple[Tensor, ...]) -> Any:
+        for _ in range(times):
+            state = body(*state)
+        return state
+
     def required(values: Tensor, good: Tensor, message: str) -> Tensor:
         if not np.all(good):
             raise ValueError(message)
@@ -332,12 +367,14 @@ def _numpy() -> Ops:
         is_numpy=True,
         is_tensorflow=False,
         abs=np.abs,
+        all=np.all,
         arange=lambda n: np.arange(n, dtype=np.int32),
         argmax=lambda x: np.argmax(x, axis=-1),
         argsort=lambda x: np.argsort(x, axis=-1, kind="stable"),
         cast=cast,
         checked=required,
         compiled=lambda function, x: blocks.by_rows(function),
+        cond=lambda condition, one, other: one() if condition else other(),
         concat=lambda tensors, axis=0: np.concatenate(tensors, axis),
         convert=convert,
         cos=np.cos,
@@ -346,8 +383,10 @@ def _numpy() -> Ops:
         expm1=np.expm1,
         flip=lambda x: np.flip(x, axis=0),
         floor=np.floor,
-        inverse_fourier=lambda real, imaginary: np.fft.ifft2(real + 1j * imaginary).real,
+        fused=lambda function, *sizes: function,
+        inverse_real_fourier=inverse_real_fourier,
         log=np.log,
+        max=lambda x: np.max(x, axis=-1),
         maximum=np.maximum,
         minimum=np.minimum,
         normal=lambda shape, seed: generator(seed).standard_normal(shape, np.float32),
@@ -355,6 +394,7 @@ def _numpy() -> Ops:
         ones=lambda shape: np.ones(shape, np.float32),
         raw_seed=lambda seed: np.array([_integer(seed) % 2**31, 0], np.uint32),
         repeat=lambda x, times, axis: np.repeat(x, times, axis),
+        repeated=repeated,
         required=required,
         reshape=np.reshape,
         searchsorted=lambda x, values, side: np.searchsorted(x, values, side).astype(np.int32),
@@ -366,7 +406,7 @@ def _numpy() -> Ops:
         sqrt=np.sqrt,
         stack=np.stack,
         sum=lambda x: np.sum(x, axis=-1),
-        take=lambda x, indices: np.take(x, indices, axis=0),
+        take=lambda x, indices, axis=0: np.take(x, indices, axis=axis),
         take_along=take_along,
         transpose=np.transpose,
         uniform=lambda shape, seed: generator(seed).random(shape, np.float32),

@@ -173,6 +173,7 @@ def mix_with(
 
         @tf.autograph.experimental.do_not_convert
         def mix_element(batch_seed: Seed, batch: Tree, *partners: Tree) -> Tree:
+            batch_seed = tf.stack(batch_seed)
             if input_context is not None:
                 batch_seed = tf.random.fold_in(batch_seed, input_context.input_pipeline_id)
             return mix_batch(
@@ -197,7 +198,7 @@ def mix_with(
 
 
 def batch_seeds(seed: Seed) -> Dataset:
-    """An endless dataset of seeds of shape `(2,)`, one for each batch; each pass gives new ones.
+    """An endless dataset of seeds, one for each batch: pairs of integers, to be stacked; each pass gives new ones.
 
     Where the seed is a tensor, each pass gives the same: whoever has a tensor changes it from pass to pass.
     """
@@ -206,9 +207,9 @@ def batch_seeds(seed: Seed) -> Dataset:
     # A range, unlike a counter, is shared out among the workers of a `tf.data` service, so that no two draw the same.
     number = tf.data.Dataset.range(2**62).repeat()
     if tf.is_tensor(seed):
-        return number.map(lambda batch: tf.stack([seed, batch]))
+        return tf.data.Dataset.zip((tf.data.Dataset.from_tensors(seed).repeat(), number))
     draws = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
-    return tf.data.Dataset.zip((draws, number)).map(lambda *batch_seed: tf.stack(batch_seed))
+    return tf.data.Dataset.zip((draws, number))  # no map to stack them: every function costs, in every epoch
 
 
 def _check_others(others: Any) -> None:
@@ -277,7 +278,7 @@ def c_mixup(
 
     @tf.autograph.experimental.do_not_convert
     def mix_rows(batch_seed: Seed, rows: Tensor) -> tuple[Tensor, Tensor]:
-        for_partner, for_weight = tf.unstack(tf.random.split(batch_seed, 2), 2)
+        for_partner, for_weight = tf.unstack(tf.random.split(tf.stack(batch_seed), 2), 2)
         partner = near.among(tf.gather(y, rows), y, for_partner)
         both = tf.concat([rows, partner], axis=0)
         size = tf.shape(rows)[0]

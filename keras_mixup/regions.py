@@ -12,8 +12,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from keras_mixup import ops as tables
 from keras_mixup.types import CutAxes, Ops, Seed, Shape, Size, Tensor
+
+LEFT_OUT = 1e-6  # of the variance of FMix's pictures
+STEPS = 30  # of halving until no two pixels are left between
 
 
 def cut_box(image_size: Shape, keep: Tensor, seed: Seed, inside: bool = False) -> Tensor:
@@ -145,9 +150,9 @@ def inside(box: Tensor, lengths: Sequence[Size], axes: CutAxes, rank: int) -> Te
     for side, (length, (axis, factor)) in enumerate(zip(lengths, axes, strict=True)):
         along = [1] * rank
         along[axis] = -1
-        place = ops.reshape(ops.arange(length) // factor, along)
+        place = ops.reshape(ops.arange(length), along)
         # Not box[:, k, None, None]: TensorFlow's graph optimiser forgets new axes when it looks through a stack.
-        first, last = (ops.reshape(box[:, k], (-1,) + (1,) * (rank - 1)) for k in (side, side + len(axes)))
+        first, last = (ops.reshape(box[:, k] * factor, (-1,) + (1,) * (rank - 1)) for k in (side, side + len(axes)))
         between = (place >= first) & (place < last)
         within = between if within is None else within & between
     return within
@@ -165,7 +170,10 @@ def share_outside(box: Tensor, image_size: Shape) -> Tensor:
 def fourier_region(image_size: Shape, keep: Tensor, decay: float, seed: Seed) -> Any:
     """A random smooth region that covers a share of the image: the highest pixels of a low-frequency picture (FMix).
 
-    The picture is the inverse Fourier transform of complex Gaussian noise divided by frequency ** decay.
+    The picture is the inverse Fourier transform of complex Gaussian noise divided by frequency ** decay. Of a large and
+    smooth one only the low frequencies are drawn, on a grid as fine as they need, and the pixels are interpolated: what
+    is left out has `LEFT_OUT` of the picture's variance. The share that is kept is then within half a percent of the
+    one asked for; the one that is returned is counted, and exact.
 
     Args:
         image_size: `(height, width)` or `(length,)`.
@@ -177,47 +185,124 @@ def fourier_region(image_size: Shape, keep: Tensor, decay: float, seed: Seed) ->
         The region, a boolean tensor of shape `(count, *image_size)`, and its exact share of pixels, float32 `(count,)`.
     """
     ops = tables.of(keep)
-    height, width = image_size if len(image_size) == 2 else (1, *image_size)
-    count = ops.shape(keep)[0]
-    real_seed, imaginary_seed, rounding_seed = ops.split(seed, 3)
-    frequency = ops.sqrt(_frequencies(ops, height)[:, None] ** 2 + _frequencies(ops, width)[None, :] ** 2)
-    lowest = 1.0 / ops.cast(ops.maximum(height, width), "float32")
-    filtered = ops.exp(-decay * ops.log(ops.maximum(frequency, lowest)))
-    noise = (ops.normal((count, height, width), stream) for stream in (real_seed, imaginary_seed))
-    picture = ops.inverse_fourier(*(filtered * part for part in noise))
-    pixels = height * width
-    rank = ops.argsort(ops.argsort(-ops.reshape(picture, (-1, pixels))))
+    size = image_size if len(image_size) == 2 else (1, *image_size)
+    grid = _grid(size, decay)
+    for_noise, for_rounding = ops.split(seed, 2)
+    longest = ops.cast(ops.maximum(*size), "float32")
+    # In units of the lowest frequency. Half of all columns will do: the picture is real.
+    rows, columns = (
+        _frequencies(ops, places) * (longest / ops.cast(length, "float32"))
+        for places, length in zip(grid, size, strict=True)
+    )
+    columns = columns[: grid[1] // 2 + 1]
+    frequency = ops.maximum(ops.sqrt(rows[:, None] ** 2 + columns[None, :] ** 2), 1.0)
+    half = ops.arange(grid[1] // 2 + 1)
+    # The first column, and the middle one, are their own mirror images: their two halves are averaged.
+    twice = ops.where((half == 0) | (2 * half == grid[1]), math.sqrt(2.0), 1.0)
+    filtered = ops.exp(-decay * ops.log(frequency)) * twice
+    real, imaginary = (
+        filtered * ops.normal((ops.shape(keep)[0], grid[0], grid[1] // 2 + 1), stream)
+        for stream in ops.split(for_noise, 2)
+    )
+    picture = ops.inverse_real_fourier(real, imaginary, grid[1])
+    pixels = ops.cast(math.prod(size), "float32")
     # Round up or down at random, so that on average exactly the share asked for is kept.
-    target = keep * ops.cast(pixels, "float32")
-    kept = ops.floor(target + ops.uniform((count,), rounding_seed))
-    kept = ops.minimum(kept, ops.cast(pixels, "float32"))  # float32 rounds 224 * 224 + 0.999 up
-    region = ops.cast(rank, "float32") < kept[:, None]
-    return ops.reshape(region, (-1, *image_size)), kept / ops.cast(pixels, "float32")
+    kept = ops.floor(keep * pixels + ops.uniform(ops.shape(keep), for_rounding))
+    kept = ops.minimum(kept / pixels, 1.0)  # float32 rounds 224 * 224 + 0.999 up
+    level = ops.fused(_level, *size)(picture, kept)
+    if isinstance(size[0], int) and grid[0] != size[0]:
+        picture = ops.fused(_interpolated, *size)(picture, 1, size[0])
+    region = ops.fused(_above, *size)(picture, level, size[1])
+    share = ops.fused(_share_of, *size)(region)  # after the region: in one program it would be computed twice
+    return ops.reshape(region, (-1, *image_size)), share
 
 
-def gaussian_region(image_size: Shape, sigma: Tensor, count: Size, seed: Seed) -> tuple[Tensor, Tensor]:
+def _grid(size: Shape, decay: float) -> Shape:
+    """How many places a picture needs that is to be interpolated: two for each period of what is not left out."""
+    if decay <= 1 or not all(isinstance(length, int) for length in size):
+        return size
+    # The variance above a frequency falls as its power 2 - 2 decay, in units of the lowest.
+    highest = LEFT_OUT ** (1 / (2 - 2 * decay))
+    return tuple(min(length, 2 * math.ceil(highest * length / max(size)) + 2) for length in size)
+
+
+def _level(picture: Tensor, share: Tensor) -> Tensor:
+    """The number above which a share of the picture lies; found by halving, which needs no sorting.
+
+    Of several numbers that are equal all are above, or none.
+    """
+    ops = tables.of(picture)
+    rows, columns = ops.shape(picture)[1:]
+    places = ops.reshape(picture, (-1, rows * columns))
+    wanted = ops.floor(share * ops.cast(rows * columns, "float32") + 0.5)
+
+    def halve(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+        middle = 0.5 * (low + high)
+        more = ops.cast(ops.sum(ops.cast(places > middle[:, None], "int32")), "float32") > wanted
+        return ops.where(more, middle, low), ops.where(more, high, middle)
+
+    high, low = ops.max(places), -ops.max(-places)
+    _, level = ops.repeated(STEPS, halve, (low - (high - low), high))
+    return ops.where(share == 1.0, -math.inf, ops.where(share == 0.0, math.inf, level))
+
+
+def _interpolated(picture: Tensor, axis: int, length: int) -> Tensor:
+    """A periodic picture with more places along an axis."""
+    ops = tables.of(picture)
+    places = picture.shape[axis]
+    at = np.arange(length) * places / length
+    low = at.astype("int32")
+    share = (1.0 - (at - low)).astype("float32").reshape(-1, *(1,) * (2 - axis))
+    this, following = (ops.take(picture, index, axis) for index in (low, (low + 1) % places))
+    return share * this + (1.0 - share) * following
+
+
+def _above(picture: Tensor, level: Tensor, width: Size) -> Tensor:
+    """Where a picture, made that wide, is above a level."""
+    wide = picture if picture.shape[2] in (width, None) else _interpolated(picture, 2, width)
+    return wide > tables.of(picture).reshape(level, (-1, 1, 1))
+
+
+def _share_of(region: Tensor) -> Tensor:
+    """The share of a region that is True."""
+    ops = tables.of(region)
+    pixels = math.prod(ops.shape(region)[1:])
+    count = ops.sum(ops.cast(ops.reshape(region, (-1, pixels)), "int32"))
+    return ops.cast(count, "float32") / ops.cast(pixels, "float32")
+
+
+def gaussian_region(image_size: Shape, sigma: Tensor, depth: Tensor, seed: Seed) -> tuple[Tensor, Tensor]:
     """A soft hole: the partner's share falls off as a Gaussian around a random pixel (SmoothMix).
 
-        region = 1 - prod_k exp(-(place_k - centre_k)^2 / (2 (sigma length_k)^2)),    centre_k any place, uniformly
+        region = 1 - depth prod_k exp(-(place_k - centre_k)^2 / (2 (sigma length_k)^2))
+
+    The centre is any place, with the same chance.
 
     Args:
         image_size: `(height, width)` or `(length,)`.
         sigma: Float32 tensor of shape `(count,)`, > 0: the width of the hole as a share of the image's sides.
-        count: Number of regions.
+        depth: Float32 tensor of shape `(count,)`, in [0, 1]: the partner's share in the middle.
         seed: As for `keras_mixup.weights.beta`.
 
     Returns:
         The region, float32 of shape `(count, *image_size)`, and its mean, float32 `(count,)`.
     """
     ops = tables.of(sigma)
-    hole, share, sides = 1.0, 1.0, len(image_size)
-    for k, (length, stream) in enumerate(zip(image_size, ops.split(seed, sides), strict=True)):
+    centre = ops.uniform((len(image_size), ops.shape(sigma)[0]), seed)
+    return ops.fused(_gaussian_hole, *image_size)(sigma, depth, centre, tuple(image_size))
+
+
+def _gaussian_hole(sigma: Tensor, depth: Tensor, uniform: Tensor, image_size: Shape) -> tuple[Tensor, Tensor]:
+    """What `gaussian_region` returns, with the centres at a share of the length."""
+    ops = tables.of(sigma)
+    hole = share = depth
+    for k, length in enumerate(image_size):
         pixels = ops.cast(length, "float32")
-        centre = ops.cast(_below(ops.uniform((count,), stream), length), "float32")
+        centre = ops.cast(_below(uniform[k], length), "float32")
         distance = (ops.cast(ops.arange(length), "float32")[None, :] - centre[:, None]) / (sigma * pixels)[:, None]
         falls = ops.exp(-0.5 * distance * distance)
         share = share * ops.sum(falls) / pixels
-        hole = hole * ops.reshape(falls, (count, *(length if side == k else 1 for side in range(sides))))
+        hole = hole[..., None] * ops.reshape(falls, (-1, *(1,) * k, length))
     return 1.0 - hole, 1.0 - share
 
 
@@ -239,9 +324,9 @@ def _below(share: Tensor, bound: Tensor) -> Tensor:
 
 
 def _frequencies(ops: Ops, length: Size) -> Any:
-    """The absolute frequencies of a discrete Fourier transform: 0, 1, 2, ..., 2, 1, over the length."""
+    """The absolute frequencies of a discrete Fourier transform: 0, 1, 2, ..., 2, 1 periods in the length."""
     k = ops.arange(length)
-    return ops.cast(ops.minimum(k, length - k), "float32") / ops.cast(length, "float32")
+    return ops.cast(ops.minimum(k, length - k), "float32")
 
 
 def check_minmax(name: str, minmax: Any) -> None:

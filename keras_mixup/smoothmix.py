@@ -59,9 +59,7 @@ class SmoothMix(Method):
         for_sigma, for_region, for_partner, for_coin = ops.split(seed, 4)
         count, (least, most) = self.count(batch), self.sigma
         sigma = least + (most - least) * ops.uniform((count,), for_sigma)
-        size = self.image_size(batch)
-        region, share = regions.gaussian_region(size, sigma, count, for_region)
-        mixed = self.only_some(ops.ones((count,)), 0.0, batch, for_coin)
-        region = 1.0 - ops.reshape(mixed, (-1,) + (1,) * len(size)) * (1.0 - region)
-        share = self.for_all(1.0 - mixed * (1.0 - share), batch)
+        depth = self.only_some(ops.ones((count,)), 0.0, batch, for_coin)
+        region, share = regions.gaussian_region(self.image_size(batch), sigma, depth, for_region)
+        share = self.for_all(share, batch)
         return Draw(ops.ones((batch.size,)), self.partner(batch, for_partner), target_weight=share, region=region)

@@ -20,7 +20,20 @@ from contract import (
 )
 from scipy import stats
 
-from keras_mixup import Batch, Choice, CutMix, Draw, FMix, MixLayer, Mixup, MixupModel, ResizeMix, mix, mix_with
+from keras_mixup import (
+    Batch,
+    Choice,
+    CutMix,
+    Draw,
+    FMix,
+    MixLayer,
+    Mixup,
+    MixupModel,
+    ResizeMix,
+    mix,
+    mix_with,
+    regions,
+)
 from keras_mixup.mixing import shrink
 
 SLOWLY = [False, pytest.param(True, marks=pytest.mark.slow)] if BACKEND != "torch" else [False]  # XLA takes its seconds
@@ -512,24 +525,45 @@ def fmix_by_the_paper(generator, count, size, decay, keep):
     return picture >= np.quantile(picture.reshape(count, -1), 1 - keep, axis=1)[:, None, None]
 
 
-def power(region):
+def power(region, rings=(0.5, 1.2, 2.5, 4.5, 8.5)):
     """Mean power in rings of frequency, of the pictures without their mean."""
     size = region.shape[1]
     spectrum = np.abs(np.fft.fft2(region - region.mean((1, 2), keepdims=True))) ** 2
     frequency = size * np.hypot(np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size)[None, :])
-    rings = np.digitize(frequency, [0.5, 1.2, 2.5, 4.5, 8.5])
-    return np.array([spectrum[:, rings == ring].mean(1) for ring in range(1, 6)]).T
+    place = np.digitize(frequency, rings)
+    return np.array([spectrum[:, place == ring].mean(1) for ring in range(1, 1 + len(rings))]).T
 
 
 @pytest.mark.parametrize("decay", [1.0, 3.0])
 def test_the_regions_of_fmix_have_the_spectrum_of_the_paper(decay):
-    """Mean power in five rings of frequency, ours and NumPy's, each over 600 pictures; Welch's t, 1e-9 / 5 each."""
-    ours = power(drawn(FMix(FixedWeights(0.4), decay), 600, image_size=(24, 24)).region)
-    paper = power(fmix_by_the_paper(np.random.default_rng(1), 600, 24, decay, 0.4))
+    """Mean power in five rings of frequency, ours and NumPy's, each over 1500 pictures; Welch's t, 1e-9 / 5 each."""
+    ours = power(drawn(FMix(FixedWeights(0.4), decay), 1500, image_size=(24, 24)).region)
+    paper = power(fmix_by_the_paper(np.random.default_rng(1), 1500, 24, decay, 0.4))
     for ring in range(5):
         assert stats.ttest_ind(np.log(ours[:, ring]), np.log(paper[:, ring]), equal_var=False).pvalue > FAILURE / 5
-    other = power(drawn(FMix(FixedWeights(0.4), decay + 0.5), 600, image_size=(24, 24)).region)
+    other = power(drawn(FMix(FixedWeights(0.4), decay + 0.5), 1500, image_size=(24, 24)).region)
     assert stats.ttest_ind(np.log(other[:, 4]), np.log(paper[:, 4]), equal_var=False).pvalue < FAILURE / 5
+
+
+def test_fmix_draws_large_regions_from_their_low_frequencies_with_the_same_law(monkeypatch):
+    """Mean power in rings, up to a wave of three pixels, of 96 x 96 from a coarse grid and from a full one."""
+    size, rings = (96, 96), [0.5, 1.2, 2.5, 4.5, 8.5, 16.0, 32.0]
+    coarse = drawn(FMix(FixedWeights(0.4)), 600, image_size=size)
+    assert regions._grid(size, 3.0)[0] < 96
+    region = coarse.region
+    np.testing.assert_allclose(coarse.target_weight, region.reshape(600, -1).mean(1), rtol=1e-6)
+    assert abs(coarse.target_weight - 0.4).max() < 0.01 and abs(coarse.target_weight.mean() - 0.4) < 1e-3
+    assert regions._grid(size, 1.0) == size
+    monkeypatch.setattr(regions, "LEFT_OUT", 1e-30)
+    assert regions._grid(size, 3.0) == size
+    full = drawn(FMix(FixedWeights(0.4)), 600, seed=SEED + 1, image_size=size).region
+    ours, theirs = power(region, rings), power(full, rings)
+    for ring in range(len(rings)):
+        pvalue = stats.ttest_ind(np.log(ours[:, ring]), np.log(theirs[:, ring]), equal_var=False).pvalue
+        assert pvalue > FAILURE / len(rings)
+    monkeypatch.setattr(regions, "LEFT_OUT", 1e-1)  # too coarse, which would be noticed
+    rough = power(drawn(FMix(FixedWeights(0.4)), 600, seed=SEED + 2, image_size=size).region, rings)
+    assert stats.ttest_ind(np.log(rough), np.log(theirs), equal_var=False).pvalue.min() < FAILURE
 
 
 def test_the_regions_of_fmix_are_smooth():
