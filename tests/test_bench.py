@@ -207,7 +207,7 @@ def test_command_writes_everything_it_measured(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr()
     assert pipeline.text(result) in printed.out
     assert result["environment"]["machine"] in printed.out
-    assert printed.err.count("...") == 6
+    assert printed.err.count("...") == 7
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
@@ -467,7 +467,7 @@ def test_defaults():
         None,
         30.0,
     )
-    assert [pipeline.dtype(shape) for shape in pipeline.SHAPES] == ["uint8", "uint8", "float32"]
+    assert [pipeline.dtype(shape) for shape in pipeline.SHAPES] == ["uint8", "uint8", "uint8", "float32", "float32"]
     assert parsed("--shape", "8x2x2x3", "16x4").shape == [(8, 2, 2, 3), (16, 4)]
 
 
