@@ -6,9 +6,11 @@ is timed in two parts, up to its first batch and from there to its end.
 Three things would spoil the figures. `tf.data` by default prefetches and parallelises by itself, so that `next()` only
 picks up what was made before the clock started: this is off, every map runs as many calls at a time as it is told
 (one, but where calls are what is changed), and each epoch starts from nothing and is drained. The work of one call may
-still spread over several cores, so the processor time is given too. Features that are float32 already need no cast,
-and `tf.data` leaves the map out: there hold mixing against plain TensorFlow. And the first epoch ever traces and compiles, so it
+still spread over several cores, so the processor time is given too. And the first epoch ever traces and compiles, so it
 is measured on its own, in a fresh process for each contender, together with its peak memory.
+
+Features that are float32 already need no cast, and `tf.data` leaves out a map that does nothing: hold mixing against
+plain TensorFlow there.
 """
 
 import functools
