@@ -384,6 +384,13 @@ def test_the_step_says_how_much_longer_it_takes(monkeypatch):
     assert figures[model.ALONE]["of_step_percent"] == pytest.approx(10.0)  # of 10, 5 and 20 %
 
 
+def test_each_method_is_a_share_of_the_step(monkeypatch):
+    monkeypatch.setattr(turns, "summary", lambda samples: {name: {"ms": 2.0} for name in samples})
+    figures = model.methods((4, 8, 8, 3), xla=False, step_ms=50.0, seconds=0)
+    assert {"Mixup", "CutMix", "ResizeMix", "FMix"} <= set(figures)
+    assert all(found["of_step_percent"] == pytest.approx(4.0) for found in figures.values())
+
+
 @pytest.mark.slow
 def test_the_model_suite(tmp_path, monkeypatch):
     monkeypatch.setattr(model, "MEMORY", (4, 8, 8, 3))
