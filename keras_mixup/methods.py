@@ -404,7 +404,7 @@ class FMix(Method):
         keep ~ Beta(alpha, alpha),    region = the highest share `keep` of a random low-frequency picture
         x~ = x inside the region, x[partner] outside,    y~ = share * y + (1 - share) * y[partner]
 
-    Drawing a region needs a Fourier transform and a sort per image, which is slow for large images; `per="batch"`, as
+    Drawing a region needs a Fourier transform per image, which costs several times as much as mixing; `per="batch"`, as
     in the authors' code, needs only one per batch.
 
     Args:

@@ -221,6 +221,7 @@ def _cut(
     if region is None and sources is None:  # loops over a long last axis are several times as fast as over channels
         x, axes = _with_channels_merged(x, axes)
     number = precision or "float32"
+    nothing = ops.cast(0.0, number)
     pixels = not keras.backend.standardize_dtype(x.dtype).startswith(("float", "bfloat"))
     lengths, rows = [ops.shape(x)[axis] for axis, _ in axes], partner[:, 0] if several else partner
 
@@ -234,7 +235,7 @@ def _cut(
         share = _per_row(ops.cast(weight, number), x)
         share = share if region is None else share * ops.cast(_at_places(region, x, axes), number)
         inside = None if box is None else regions.inside(box, lengths, axes, len(x.shape))
-        return share if inside is None else ops.where(inside, 0.0, share)
+        return share if inside is None else ops.where(inside, nothing, share)
 
     def either() -> Tensor:
         return ops.cast(ops.where(share_of(ops.ones((1,))) == 1.0, *examples()), dtype)
@@ -243,7 +244,7 @@ def _cut(
         share, (this, other) = share_of(ops.ones((1,)) if several else weight), examples()
         if pixels and sources is None:  # whole numbers: no 0 * inf to be kept out
             return ops.cast(share * this + (1.0 - share) * other, dtype)
-        part = share * ops.where(share == 0.0, 0.0, this) + (1.0 - share) * other
+        part = share * ops.where(share == 0.0, nothing, this) + (1.0 - share) * other
         return ops.cast(ops.where(share < 1.0, part, this), dtype)
 
     if precision is None:

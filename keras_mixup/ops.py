@@ -26,7 +26,7 @@ from keras_mixup import blocks
 from keras_mixup.types import Function, Ops, Seed, Shape, Size, Tensor, Tree
 
 # Below this many bytes in one example a compiled blend gains nothing over plain TensorFlow ops (`keras-mixup bench`).
-COMPILE_FROM_BYTES = 2048
+COMPILE_FROM_BYTES = 512
 
 
 def is_tensorflow(array: Any) -> bool:
@@ -202,6 +202,7 @@ def _keras() -> Ops:
         take_along=take_along,
         transpose=ops.transpose,
         uniform=random("uniform"),
+        unstack=ops.unstack,
         where=ops.where,
         zeros=lambda shape: ops.zeros(shape, dtype="float32"),
     )
@@ -256,8 +257,19 @@ def _tensorflow() -> Ops:
         return tf.cast(seed, tf.int64)
 
     def shape(x: Tensor) -> Shape:
+        if None not in tuple(x.shape):
+            return tuple(x.shape)
         dynamic = tf.shape(x)
         return tuple(dynamic[i] if n is None else n for i, n in enumerate(x.shape))
+
+    def random(operation: Callable[..., Tensor]) -> Callable[[Shape, Seed], Tensor]:
+        """`tf.random.stateless_uniform` and its like, without the arithmetic by which they reach other ranges."""
+
+        def draw(shape: Shape, seed: Seed) -> Tensor:
+            key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=raw_seed(seed))
+            return operation(shape=shape, key=key, counter=counter, alg=tf.random.Algorithm.AUTO_SELECT.value)
+
+        return draw
 
     return SimpleNamespace(
         is_numpy=False,
@@ -287,7 +299,7 @@ def _tensorflow() -> Ops:
         max=lambda x: tf.reduce_max(x, axis=-1),
         maximum=tf.maximum,
         minimum=tf.minimum,
-        normal=lambda shape, seed: tf.random.stateless_normal(shape, raw_seed(seed)),
+        normal=random(tf.raw_ops.StatelessRandomNormalV2),
         one_hot=one_hot,
         ones=lambda shape: tf.ones(shape, dtype=tf.float32),
         raw_seed=raw_seed,
@@ -307,7 +319,8 @@ def _tensorflow() -> Ops:
         take=lambda x, indices, axis=0: tf.gather(x, indices, axis=axis),
         take_along=lambda x, indices, axis: tf.gather(x, indices, axis=axis, batch_dims=1),
         transpose=tf.transpose,
-        uniform=lambda shape, seed: tf.random.stateless_uniform(shape, raw_seed(seed)),
+        uniform=random(tf.raw_ops.StatelessRandomUniformV2),
+        unstack=tf.unstack,
         where=tf.where,
         zeros=lambda shape: tf.zeros(shape, dtype=tf.float32),
     )
@@ -410,6 +423,7 @@ def _numpy() -> Ops:
         take_along=take_along,
         transpose=np.transpose,
         uniform=lambda shape, seed: generator(seed).random(shape, np.float32),
+        unstack=list,
         where=np.where,
         zeros=lambda shape: np.zeros(shape, np.float32),
     )

@@ -18,7 +18,7 @@ from keras_mixup import ops as tables
 from keras_mixup.types import CutAxes, Ops, Seed, Shape, Size, Tensor
 
 LEFT_OUT = 1e-6  # of the variance of FMix's pictures
-STEPS = 30  # of halving until no two pixels are left between
+STEPS = 24  # of halving: as many as a float32 has digits
 
 
 def cut_box(image_size: Shape, keep: Tensor, seed: Seed, inside: bool = False) -> Tensor:
@@ -52,10 +52,9 @@ def box_around(image_size: Shape, keep: Tensor, centre: Tensor) -> Tensor:
         An int32 tensor of shape `(count, 4)`, or `(count, 2)` for a series.
     """
     ops = tables.of(keep)
-    lengths = [ops.cast(length, "float32") for length in image_size]
-    sides = [_share_of_sides(keep, len(lengths)) * length for length in lengths]
-    starts = [ops.cast(centre[:, k], "float32") + 0.5 - 0.5 * side for k, side in enumerate(sides)]
-    return _clipped(starts, sides, lengths)
+    lengths = ops.cast(ops.stack(list(image_size)), "float32")
+    side = _share_of_sides(keep, len(image_size))[:, None] * lengths
+    return _clipped(ops.cast(centre, "float32") + 0.5 - 0.5 * side, side, lengths)
 
 
 def minmax_box(image_size: Shape, minmax: tuple[float, float], count: Size, seed: Seed) -> Tensor:
@@ -103,34 +102,26 @@ def square_box(image_size: Shape, scale: tuple[float, float], count: Size, seed:
     return _box(image_size, side, for_centre, least=1.0)
 
 
-def _box(image_size: Shape, share: Tensor, seed: Seed, inside: bool = False, least: Any = 0.0) -> Tensor:
+def _box(image_size: Shape, share: Tensor, seed: Seed, inside: bool = False, least: float = 0.0) -> Tensor:
     """Boxes of a share of all sides, `least` pixels or more, around random centres; clipped, or moved inside."""
     ops = tables.of(share)
-    count = ops.shape(share)[0]
-    starts, sides = [], []
-    lengths = [ops.cast(length, "float32") for length in image_size]
-    for length, stream in zip(lengths, ops.split(seed, len(lengths)), strict=True):
-        uniform, side = ops.uniform((count,), stream), ops.maximum(share * length, least)
-        start = uniform * (length - side) if inside else uniform * length - 0.5 * side
-        # The bound keeps a start that float32 rounds up to the length from leaving a pixel to a box without any.
-        starts.append(ops.minimum(start, length * (1.0 - 1e-7) - 0.5 * side))
-        sides.append(side)
-    return _clipped(starts, sides, lengths)
+    lengths = ops.cast(ops.stack(list(image_size)), "float32")
+    uniform = ops.uniform((ops.shape(share)[0], len(image_size)), seed)
+    side = ops.maximum(share[:, None] * lengths, least)
+    start = uniform * (lengths - side) if inside else uniform * lengths - 0.5 * side
+    # The bound keeps a start that float32 rounds up to the length from leaving a pixel to a box without any.
+    return _clipped(ops.minimum(start, lengths * (1.0 - 1e-7) - 0.5 * side), side, lengths)
 
 
 def _share_of_sides(keep: Tensor, sides: int) -> Tensor:
-    """How long each side of a box of area 1 - keep is, as a share of the image's; exp(-inf) = 0 where all is kept."""
-    ops = tables.of(keep)
-    return ops.exp(ops.log(1.0 - keep) / sides)
+    """How long each side of a box of area 1 - keep is, as a share of the image's."""
+    return 1.0 - keep if sides == 1 else tables.of(keep).sqrt(1.0 - keep)
 
 
-def _clipped(starts: list[Tensor], sides: list[Tensor], lengths: Sequence[Tensor]) -> Tensor:
+def _clipped(start: Tensor, side: Tensor, lengths: Tensor) -> Tensor:
     """Boxes by their starts and sides in real numbers, clipped at the border and rounded to whole pixels."""
-    ops = tables.of(starts[0])
-    first = [_nearest(ops.maximum(start, 0.0)) for start in starts]
-    ends = zip(starts, sides, lengths, strict=True)
-    last = [_nearest(ops.minimum(start + side, length)) for start, side, length in ends]
-    return ops.stack([*first, *last], axis=1)
+    ops = tables.of(start)
+    return _nearest(ops.concat([ops.maximum(start, 0.0), ops.minimum(start + side, lengths)], axis=1))
 
 
 def inside(box: Tensor, lengths: Sequence[Size], axes: CutAxes, rank: int) -> Tensor:

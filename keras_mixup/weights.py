@@ -17,6 +17,7 @@ from keras_mixup.schedules import Adjustable
 from keras_mixup.types import Alpha, Config, Distribution, Seed, Shape, Size, Tensor
 
 TINY = 1e-30
+TRIES = 12  # of Marsaglia and Tsang's rejection
 
 
 def beta(size: Size, alpha: Alpha, seed: Seed) -> Tensor:
@@ -57,8 +58,7 @@ def beta(size: Size, alpha: Alpha, seed: Seed) -> Tensor:
     if not is_adjustable(alpha) and alpha == 0:
         return ops.ones((size,))
     strength: Any = alpha.read(ops) if is_adjustable(alpha) else alpha
-    uniform = ops.uniform((3, size), seed)
-    u, v, s = uniform[0], uniform[1], uniform[2]
+    u, v, s = ops.unstack(ops.uniform((3, size), seed))
     # u may be 0 but never 1; the bound keeps float32 from rounding the tiniest strengths to 0, and 0 / 0 from arising.
     t = -ops.log(1.0 - u) / (ops.maximum(strength, TINY) if is_adjustable(alpha) else max(strength, TINY))
     log_expm1_t = ops.where(t > 15.0, t, ops.log(ops.expm1(ops.minimum(t, 15.0))))
@@ -94,17 +94,19 @@ def dirichlet(size: Size, num: int, alpha: float, seed: Seed) -> Tensor:
     ops = tables.of(seed)
     if alpha == 0:
         return ops.stack([ops.ones((size,))] + [ops.zeros((size,))] * (num - 1), axis=1)
-    *tries, last = ops.split(seed, 13)
+    for_normal, for_uniform, last = ops.split(seed, 3)
+    factor = ops.log(1.0 - ops.uniform((size, num), last))
+    if alpha == 1:  # Gamma(1) is exponential
+        gamma = -factor
+        return gamma / ops.sum(gamma)[:, None]
     d = alpha + 2.0 / 3.0
+    x, u = ops.normal((TRIES, size, num), for_normal), ops.uniform((TRIES, size, num), for_uniform)
+    v = (1.0 + x / math.sqrt(9.0 * d)) ** 3
+    accepted = (v > 0.0) & (ops.log(1.0 - u) < 0.5 * x * x + d * (1.0 - v + ops.log(ops.maximum(v, 1e-30))))
     gamma = d * ops.ones((size, num))
-    for stream in tries:
-        for_normal, for_uniform = ops.split(stream, 2)
-        x, u = ops.normal((size, num), for_normal), ops.uniform((size, num), for_uniform)
-        v = (1.0 + x / math.sqrt(9.0 * d)) ** 3
-        log_v = ops.log(ops.maximum(v, 1e-30))
-        accepted = (v > 0.0) & (ops.log(1.0 - u) < 0.5 * x * x + d * (1.0 - v + log_v))
-        gamma = ops.where(accepted, d * v, gamma)
-    return ops.softmax(ops.log(gamma) + ops.log(1.0 - ops.uniform((size, num), last)) / alpha)
+    for one, good in zip(ops.unstack(v), ops.unstack(accepted), strict=True):
+        gamma = ops.where(good, d * one, gamma)
+    return ops.softmax(ops.log(gamma) + factor / alpha)
 
 
 def draw(size: Size, alpha: Alpha, seed: Seed) -> Tensor:

@@ -207,7 +207,7 @@ def test_command_writes_everything_it_measured(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr()
     assert pipeline.text(result) in printed.out
     assert result["environment"]["machine"] in printed.out
-    assert printed.err.count("...") == 6
+    assert printed.err.count("...") == 7
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
@@ -384,6 +384,13 @@ def test_the_step_says_how_much_longer_it_takes(monkeypatch):
     assert figures[model.ALONE]["of_step_percent"] == pytest.approx(10.0)  # of 10, 5 and 20 %
 
 
+def test_each_method_is_a_share_of_the_step(monkeypatch):
+    monkeypatch.setattr(turns, "summary", lambda samples: {name: {"ms": 2.0} for name in samples})
+    figures = model.methods((4, 8, 8, 3), xla=False, step_ms=50.0, seconds=0)
+    assert {"Mixup", "CutMix", "ResizeMix", "FMix"} <= set(figures)
+    assert all(found["of_step_percent"] == pytest.approx(4.0) for found in figures.values())
+
+
 @pytest.mark.slow
 def test_the_model_suite(tmp_path, monkeypatch):
     monkeypatch.setattr(model, "MEMORY", (4, 8, 8, 3))
@@ -467,7 +474,7 @@ def test_defaults():
         None,
         30.0,
     )
-    assert [pipeline.dtype(shape) for shape in pipeline.SHAPES] == ["uint8", "uint8", "float32"]
+    assert [pipeline.dtype(shape) for shape in pipeline.SHAPES] == ["uint8", "uint8", "uint8", "float32", "float32"]
     assert parsed("--shape", "8x2x2x3", "16x4").shape == [(8, 2, 2, 3), (16, 4)]
 
 

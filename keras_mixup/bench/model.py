@@ -33,7 +33,7 @@ STEP_COLUMNS = {
         "the first quartile of that; where it is below 0, the machine was louder than the mix",
     ),
     "more_percent_high": ("% to", "the third quartile"),
-    "of_step_percent": ("% of step", "the mix of the features by itself, as a share of the step without mixing"),
+    "of_step_percent": ("% of step", "what mixes, by itself, as a share of the step without mixing"),
 }
 MEMORY_COLUMNS = {
     "mix_ms": ("mix, ms", "the mix of the features by itself, weights and partners given"),
@@ -62,14 +62,17 @@ def measure(shapes, seconds, say, network=SMALL):
     shapes = shapes or (SHAPES.get(network, IMAGENET),)
     compilers = _compilers()
     made = [(shape, xla, build(network, shape), build(network, shape)) for shape in shapes for xla in compilers]
-    result = {"device": device(), "network": network, "alpha": ALPHA, "steps": [], "memory": []}
+    result = {"device": device(), "network": network, "alpha": ALPHA, "steps": [], "methods": [], "memory": []}
     for shape, xla, plain, mixed in made:
         say(f"{network}, {dimensions(shape)}, {_words(xla)}: the train step, compiled first")
-        found = step(plain, mixed, shape, xla, seconds / (2 * len(made)))
+        found = step(plain, mixed, shape, xla, seconds / (3 * len(made)))
         result["steps"].append({"shape": list(shape), "xla": xla, **found})
+        say(f"{dimensions(shape)}, {_words(xla)}: each method by itself, compiled first")
+        shares = methods(shape, xla, found["contenders"][WITHOUT]["ms"], seconds / (3 * len(made)))
+        result["methods"].append({"shape": list(shape), "xla": xla, "contenders": shares})
     for kind in KINDS:
         say(f"the mix and a copy of {dimensions(MEMORY)} {kind[0]}")
-        result["memory"].append(memory(MEMORY, kind, seconds / (2 * len(KINDS))))
+        result["memory"].append(memory(MEMORY, kind, seconds / (3 * len(KINDS))))
     return result
 
 
@@ -105,6 +108,43 @@ def step(plain, mixed, shape, xla, seconds):
     return {"rounds": len(more), "contenders": figures}
 
 
+def methods(shape, xla, step_ms, seconds):
+    """What each method does to a batch in a step, drawing and targets included, and its share of a step."""
+    import keras
+
+    from keras_mixup.batch import mix_batch
+    from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Mixup, ResizeMix
+    from keras_mixup.smoothmix import SmoothMix
+
+    x, y = _batch(shape, "float32", 10)
+    named = {
+        "Mixup": Mixup(ALPHA),
+        "CutMix": CutMix(),
+        "Choice of Mixup, CutMix": Choice((Mixup(0.8), CutMix())),
+        "SmoothMix": SmoothMix(),
+        "ResizeMix": ResizeMix(),
+        "FMix, one per batch": FMix(per="batch"),
+        "FMix": FMix(),
+        "DMixup": DMixup(2),
+    }
+
+    def contender(method):
+        mix = _compiled(lambda x, y, seed: mix_batch((x, y), method, seed)[0], xla)
+        number = iter(range(10**9))
+
+        def work():
+            mixed = mix(x, y, _seed(next(number)))
+            keras.ops.convert_to_numpy(mixed[(slice(0, 1),) * len(mixed.shape)])
+
+        return lambda: turns.timed(work, times=2)
+
+    samples = turns.take_turns({name: contender(method) for name, method in named.items()}, seconds)
+    figures = turns.summary(samples)
+    for name in figures:
+        figures[name]["of_step_percent"] = 100 * figures[name]["ms"] / step_ms
+    return figures
+
+
 def memory(shape, kind, seconds):
     """The mix against a copy: time and bytes per second."""
     given, made = kind
@@ -134,6 +174,9 @@ def text(result):
             f"{result['network']}, {dimensions(found['shape'])} float32, {_words(found['xla'])}, "
             f"on {result['device'] or 'the processor'}, {found['rounds']} rounds"
         )
+        parts.append(table(title, headings(STEP_COLUMNS), found["contenders"]))
+    for found in result["methods"]:
+        title = f"Each method by itself, drawing included, {dimensions(found['shape'])} float32, {_words(found['xla'])}"
         parts.append(table(title, headings(STEP_COLUMNS), found["contenders"]))
     parts.append(legend(STEP_COLUMNS))
     rows = {f"{found['from']} to {found['to']}": found for found in result["memory"]}
@@ -241,14 +284,27 @@ def _mix_and_copy(x, kind):
     return contender(mix), contender(copy)
 
 
-def _compiled(function):
+def _seed(number):
+    """What the mix of a step is given to draw from."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        return keras.ops.convert_to_tensor([number, 1], "int64")
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.random.key(number)
+    return number
+
+
+def _compiled(function, xla=True):
     import keras
 
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, jit_compile=True, autograph=False)
+        return tf.function(function, jit_compile=xla, autograph=False)
     if backend == "jax":
         import jax
 

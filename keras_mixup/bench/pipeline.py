@@ -8,6 +8,9 @@ picks up what was made before the clock started: this is off, every map runs as 
 (one, but where calls are what is changed), and each epoch starts from nothing and is drained. The work of one call may
 still spread over several cores, so the processor time is given too. And the first epoch ever traces and compiles, so it
 is measured on its own, in a fresh process for each contender, together with its peak memory.
+
+Features that are float32 already need no cast, and `tf.data` leaves out a map that does nothing: hold mixing against
+plain TensorFlow there.
 """
 
 import functools
@@ -23,7 +26,7 @@ import time
 from keras_mixup.bench import turns
 from keras_mixup.bench.table import dimensions, headings, legend, table
 
-SHAPES = ((128, 224, 224, 3), (128, 32, 32, 3), (256, 16))
+SHAPES = ((128, 224, 224, 3), (128, 32, 32, 3), (128, 28, 28, 1), (100, 98, 64), (256, 16))
 BASE = (128, 64, 64, 3)  # from here one thing at a time is changed
 CLASSES = 10
 DISTINCT_BATCHES = 4
@@ -37,6 +40,8 @@ COLUMNS = {
     "ms": ("ms per batch", "median over epochs, without each epoch's first batch"),
     "cpu_ms": ("processor ms", "the same in processor time, all cores together"),
     "to_cast": ("/ cast only", "how many times as long as only casting the features to float32"),
+    "cpu_to_cast": ("processor /", "the same in processor time"),
+    "to_plain": ("/ plain", "how many times as long as mixup in plain TensorFlow ops"),
     "peer_to_this": ("Keras / this", f"how many times as fast as {PEER}, or for CutMix as {CUT_PEER}"),
     "first_batch_ms": ("first of epoch", "ms to the first batch of an epoch, median from the second epoch on"),
     "very_first_batch_ms": ("first ever", "ms to the first batch in a fresh process, with tracing and compilation"),
@@ -83,6 +88,9 @@ def case(shape, seconds):
     figures = turns.summary(samples)
     for name in figures:
         figures[name]["to_cast"] = statistics.median(turns.ratios(samples, name, CAST))
+        figures[name]["cpu_to_cast"] = statistics.median(turns.ratios(samples, name, CAST, "cpu_ms"))
+        if PLAIN in samples:
+            figures[name]["to_plain"] = statistics.median(turns.ratios(samples, name, PLAIN))
         figures[name]["peer_to_this"] = statistics.median(turns.ratios(samples, PEER_OF.get(name, PEER), name))
     return {
         "shape": list(shape),
@@ -154,8 +162,9 @@ def contenders(rank, calls=1):
     import tensorflow as tf
 
     from keras_mixup.layers import MixupLayer
-    from keras_mixup.methods import Choice, CutMix, Mixup
+    from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Mixup, ResizeMix
     from keras_mixup.pipeline import mix_with, mixup
+    from keras_mixup.smoothmix import SmoothMix
 
     def mapped(make):
         return lambda dataset: dataset.map(make(), num_parallel_calls=calls)
@@ -206,6 +215,10 @@ def contenders(rank, calls=1):
         "CutMix": ours(CutMix(1.0)),
         CUT_PEER: mapped(keras_cut),
         "Choice of Mixup, CutMix": ours(Choice((Mixup(0.8), CutMix(1.0)))),
+        "SmoothMix": ours(SmoothMix()),
+        "ResizeMix": ours(ResizeMix()),
+        "FMix, one per batch": ours(FMix(per="batch")),
+        "FMix": ours(FMix()),
     }
     return {
         CAST: mapped(cast),
@@ -213,6 +226,7 @@ def contenders(rank, calls=1):
         OURS: lambda dataset: dataset.apply(mixup(0.2, num_parallel_calls=calls)),
         PEER: mapped(keras_layer),
         PLAIN: mapped(plain),
+        "DMixup": ours(DMixup(2)),
         **(cutting if rank == 4 else {}),
     }
 

@@ -54,9 +54,9 @@ def summary(samples):
     }
 
 
-def ratios(samples, above, below):
+def ratios(samples, above, below, figure="ms"):
     """How many times as long as another a contender took, turn by turn."""
-    return [a / b for a, b in zip(samples[above]["ms"], samples[below]["ms"], strict=True)]
+    return [a / b for a, b in zip(samples[above][figure], samples[below][figure], strict=True)]
 
 
 def quartiles(values):
