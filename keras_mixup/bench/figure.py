@@ -18,7 +18,7 @@ def draw(result, path):
 def _pipeline(result, path):
     """A panel of bars for each shape, and one of lines for each series."""
     cases, series = result["cases"], result["series"]
-    with figure_file(path, figsize=(10.5, 3.2 + 3.0 * bool(series))) as figure:
+    with figure_file(path, figsize=(max(10.5, 3.3 * len(cases)), 3.2 + 3.0 * bool(series))) as figure:
         parts = figure.subfigures(1 + bool(series), 1, squeeze=False)[:, 0]
         for axes, case in zip(parts[0].subplots(1, len(cases), squeeze=False)[0], cases, strict=True):
             bars(axes, case["contenders"], pipeline.THEIRS, "ms per batch")
