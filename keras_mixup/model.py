@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_mixup import roles
 from keras_mixup.batch import Layout, mix_batch
@@ -297,6 +298,8 @@ class MixupModel(RandomStates, keras.Model):
         """A batch mixed, or without a seed only in the form that it has when it is mixed."""
         mixes_input = None in self._step.hidden.places
         options = {"layout": self.layout, "dtype": self.compute_dtype, "inputs": mixes_input}
+        if not mixes_input:  # a step of JAX that is not compiled gets arrays, of which only masks would become tensors
+            data = keras.tree.map_structure(_as_tensor, data)
         others = None if seed is None else self._others.sample(data, seed)
         mixed = mix_batch(data, method, seed, others=others, training=seed is not None, **options)
         return mixed if self._unites_masks(data) else (data[0], *mixed[1:])
@@ -379,6 +382,11 @@ def _check_network(network: Any) -> None:
             f"Received: a `{type(network).__name__}` with one attached. Preprocess the data, "
             "`dataset.map(network.preprocessor)`, and detach it: `network.preprocessor = None`."
         )
+
+
+def _as_tensor(x: Any) -> Any:
+    """A NumPy array of numbers as a tensor of the backend; all else as it is."""
+    return keras.ops.convert_to_tensor(x) if isinstance(x, np.ndarray) and x.dtype.kind in "biuf" else x
 
 
 def _is_sparse(thing: Any) -> bool:
