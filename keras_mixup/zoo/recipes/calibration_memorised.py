@@ -1,6 +1,12 @@
 """Fashion-MNIST, 6,000 training images, and a network that learns them by heart: calibration of ERM and mixup.
 
-Announced, and not finished yet: there are no results. What follows was written before the first run.
+Shown, as announced: where ERM learns its training set by heart, mixup is calibrated far better. ECE 2.66 against
+8.49 %, overconfidence error 2.13 against 7.70 %, NLL 0.393 against 0.580; five seeds, and seed by seed the differences
+and their 95 % intervals are -5.83 [-6.20, -5.46] of ECE and -0.19 [-0.22, -0.15] of NLL, both p < 0.001 after Holm's
+correction for three. The error does not rise, it falls: -0.74 [-1.16, -0.32], p = 0.008. A temperature fitted to ERM
+mends as much: ECE 1.60 and NLL 0.402 then, with mixup 1.43 and 0.389. Strangers are not told apart better: the
+intervals of both AUROC reach 0. 9 to 17 minutes per run on one core shared with other work; 2026-11-27. Table and
+pictures: `keras_mixup/zoo/results/calibration_memorised`. What follows was written before the first run.
 
     keras-mixup run calibration_memorised --data-dir DIR
 
