@@ -311,8 +311,11 @@ class MixupModel(RandomStates, keras.Model):
             return True
         leaves = roles.decide(data, self.layout.roles, inputs=False)
         masks = [leaf.key for leaf in leaves if leaf.role == roles.PADDING and leaf.path[0] == 0]
-        argument = "layers" if self.at is None else "at"
-        return not masks or masks_are_united(self.network, hidden.places, masks, argument)
+        known, one = self._step.united, (self.network.built, *masks)
+        if masks and one not in known:  # the same in every step, and some backends come here in each
+            argument = "layers" if self.at is None else "at"
+            known[one] = masks_are_united(self.network, hidden.places, masks, argument)
+        return not masks or known[one]
 
     def _rows(self, x: Tensor, y: Tensor) -> Tree:
         """Targets in the form that they have when they are mixed, wherever they meet predictions."""
@@ -418,6 +421,7 @@ class _Step:
 
     def __init__(self, hidden: HiddenDraws) -> None:
         self.hidden = hidden  # draws for the layers that mix
+        self.united: dict[Any, bool] = {}  # whether masks of these names are; kept from step to step
         self._forget()
 
     def _forget(self) -> None:
