@@ -44,13 +44,13 @@ def baseline_of(recipe):
     return {row.name: group[0].name for group in comparisons(recipe, recipe.rows) for row in group}
 
 
-def differences(recipe, found, row, headline, splits="apart"):
+def differences(row, baseline, found, headline, splits="apart"):
     """What a row is compared with in its table, seed by seed.
 
     Args:
-        recipe: A recipe.
+        row: A row of a recipe.
+        baseline: The name of its baseline, from `baseline_of`.
         found: The finished runs, from `runs.collect`.
-        row: One of its rows.
         headline: The name of the score to compare by.
         splits: A key of `verdicts.TESTS`.
 
@@ -59,10 +59,12 @@ def differences(recipe, found, row, headline, splits="apart"):
         `against_baseline`, the difference to it as `verdicts.against` gives it, and `against`, a dict of the
         differences to the rows that this one names besides, if it names any that ran.
     """
-    runs = {name: [result for result, _ in pairs] for name, pairs in found.items()}
-    baseline = baseline_of(recipe)[row.name]
+
+    def runs(name):
+        return [result for result, _ in found.get(name, [])]
+
     known = {
-        name: against(runs[row.name], runs.get(name, []), headline, splits)
+        name: against(runs(row.name), runs(name), headline, splits)
         for name in (baseline, *row.against)
         if name != row.name
     }
@@ -134,6 +136,7 @@ def table(recipe, found, smoke=False):
         per second, the mean, the standard deviation (over n - 1; None for a single run) and the value of each seed; its
         `differences` in the headline score, with the verdicts of `judge`; and where the figures come from.
     """
+    baselines = baseline_of(recipe)
     rows, scores, known = [], {}, columns(recipe.measures)
     for row in recipe.rows:
         results = [result for result, _ in found.get(row.name, [])]
@@ -161,7 +164,7 @@ def table(recipe, found, smoke=False):
                 "seeds": [result["seed"] for result in results],
                 **{key: statistics([result[key] for result in results]) for key in kept},
                 **timed(results),
-                **differences(recipe, found, row, headline, source.splitting),
+                **differences(row, baselines[row.name], found, headline, source.splitting),
                 "published": row.published and dataclasses.asdict(row.published),
             }
         )

@@ -67,6 +67,7 @@ def rows_of(recipe, found, scores, headline):
         scores: The names of the scores to give.
         headline: That of the score to compare by.
     """
+    baselines = report.baseline_of(recipe)
     for row in recipe.rows:
         pairs = found.get(row.name, [])
         if not pairs:
@@ -82,7 +83,7 @@ def rows_of(recipe, found, scores, headline):
             "seeds": [result["seed"] for result in results],
             **{key: verdicts.statistics([result[key] for result in results]) for key in scores},
             **report.timed(results),
-            **report.differences(recipe, found, row, headline),
+            **report.differences(row, baselines[row.name], found, headline),
         }
         yield entry, pairs
 
