@@ -205,8 +205,7 @@ class MixGrain(_Mixing):
         axes: As for `MixLayer`.
         box_format: As for `MixLayer`.
         min_area: As for `MixLayer`.
-        others: Examples to take the partners from, in place of the batch itself: `x` or `(x, y)`, arrays of any number
-            of rows in the batches' structure. Each batch draws rows of them by its seed.
+        others: As for `MixCollate`.
 
     Raises:
         ImportError: If Grain is not installed.
@@ -292,8 +291,7 @@ class MixPyDataset(_Mixing, keras.utils.PyDataset):
         axes: As for `MixLayer`.
         box_format: As for `MixLayer`.
         min_area: As for `MixLayer`.
-        others: Examples to take the partners from, in place of the batch itself: `x` or `(x, y)`, arrays of any number
-            of rows in the batches' structure. Each batch draws rows of them by its seed.
+        others: As for `MixCollate`.
         seed: An int for the same draws in every run; None for fresh ones.
         shard: Which of several processes this is that train together under one seed.
         workers: As for `keras.utils.PyDataset`; None for what `dataset` says.
@@ -403,8 +401,7 @@ class MixBatches(_Mixing):
         axes: As for `MixLayer`.
         box_format: As for `MixLayer`.
         min_area: As for `MixLayer`.
-        others: Examples to take the partners from, in place of the batch itself: `x` or `(x, y)`, arrays of any number
-            of rows in the batches' structure. Each batch draws rows of them by its seed.
+        others: As for `MixCollate`.
         seed: An int for the same draws in every run; None for fresh ones.
         shard: Which of several processes this is that train together under one seed.
 
