@@ -129,7 +129,9 @@ class Engine:
         import numpy as np
 
         if self.workers == 1:
-            return model.predict(self._divide(features), steps=int(features.cardinality()), verbose=0)
+            # Told of the steps, Keras makes another iterator for a call that does not come. Only a strategy needs it.
+            steps = None if self._devices == 1 else int(features.cardinality())
+            return model.predict(self._divide(features), steps=steps, verbose=0)
         # Each worker predicts everything by itself.
         outputs = _forward(model)
         return np.concatenate([keras.ops.convert_to_numpy(outputs(batch)) for batch in features])

@@ -7,6 +7,7 @@ import time
 from statistics import median
 
 from keras_mixup.zoo import atomic, averages, checkpoints, measures, networks, optimizers
+from keras_mixup.zoo.datasets.splits import Arrays
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.inputs import test_batches, training_batches
 from keras_mixup.zoo.recipe import for_row, in_model
@@ -69,6 +70,8 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
             on_epoch(*history)
 
         features = test_batches(test, source, TEST_BATCH)
+        if source.transform is not None and isinstance(test, Arrays):  # spectrograms, matrices of graphs: made once
+            features = features.cache()
 
         def scores():
             with averages.averaged(model, statistics) if recipe.ema else contextlib.nullcontext():
