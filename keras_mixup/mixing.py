@@ -151,7 +151,6 @@ def blend(x: Tensor, draw: Draw, dtype: str, axes: CutAxes | None = None) -> Ten
         return ops.compiled(_cut, x)(x, weight, original, partner, draw.region, draw.box, sources, axes, dtype)
     if len(partner.shape) == 2:
         return ops.compiled(_weighted_sum, x)(x, weight, original, partner, dtype)
-    original, partner, weight = _exact_at_ends(weight, original, partner)
     mix_all = _mix if ops.is_numpy else ops.compiled(_mix, x)
     return mix_all(x, weight, original, partner, dtype)
 
@@ -178,6 +177,7 @@ def _exact_at_ends(weight: Tensor, original: Tensor, partner: Tensor) -> tuple[T
 def _mix(x: Tensor, weight: Tensor, original: Tensor, partner: Tensor, dtype: str) -> Tensor:
     ops = tables.of(x)
     precision: Any = _precision(x, dtype)
+    original, partner, weight = _exact_at_ends(weight, original, partner)
     if ops.is_numpy:
         return blocks.mix(x, weight, original, partner, precision, dtype)
     weight = _per_row(ops.cast(weight, precision), x)

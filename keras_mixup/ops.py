@@ -256,6 +256,16 @@ def _tensorflow() -> Ops:
             seed = [_integer(seed), 0]
         return tf.cast(seed, tf.int64)
 
+    def arange(n: Size) -> Tensor:
+        # Each operation of a mapped function costs about 0.1 ms whenever an epoch begins: a range is three more.
+        return tf.constant(np.arange(n, dtype=np.int32)) if isinstance(n, int) else tf.range(n, dtype=tf.int32)
+
+    def argsort(x: Tensor) -> Tensor:
+        length = x.shape[-1]
+        if length is None or not x.dtype.is_floating:
+            return tf.argsort(x, stable=True)
+        return tf.math.top_k(-x, length).indices  # what `tf.argsort` comes to, by half as many operations
+
     def shape(x: Tensor) -> Shape:
         if None not in tuple(x.shape):
             return tuple(x.shape)
@@ -276,9 +286,9 @@ def _tensorflow() -> Ops:
         is_tensorflow=True,
         abs=tf.abs,
         all=tf.reduce_all,
-        arange=lambda n: tf.range(n, dtype=tf.int32),
+        arange=arange,
         argmax=lambda x: tf.argmax(x, axis=-1, output_type=tf.int32),
-        argsort=lambda x: tf.argsort(x, stable=True),
+        argsort=argsort,
         cast=tf.cast,
         checked=checked,
         compiled=compiled,

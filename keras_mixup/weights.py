@@ -25,11 +25,13 @@ def beta(size: Size, alpha: Alpha, seed: Seed) -> Tensor:
 
     The usual ratio of two gamma variates underflows for small `alpha`, in float32 from about 0.05 downwards: both are
     rounded to the same tiny number and the weight becomes one half, the strongest mix, where it should be 0 or 1.
-    This draw needs three uniform numbers U, V, S, no rejection and no gamma. With t = -log(U) / alpha:
+    This draw needs three uniform numbers U, V, S, no rejection and no gamma. With a = U^(1 / alpha):
 
-        log W  = log(expm1(t)) + 2 log|cos(pi V / 2)|
-        small  = sigmoid(-log W) / (2 (1 + sqrt(sigmoid(log W))))
+        b      = (1 - a) cos(pi V / 2)^2
+        small  = a / (2 (a + b) (1 + sqrt(b / (a + b))))
         weight = small if S < 1/2 else 1 - small
+
+    For alpha = 1 the weight is uniform, and one number is enough.
 
     Args:
         size: Number of weights; a Python int or a scalar integer tensor.
@@ -57,13 +59,16 @@ def beta(size: Size, alpha: Alpha, seed: Seed) -> Tensor:
     ops = tables.of(seed)
     if not is_adjustable(alpha) and alpha == 0:
         return ops.ones((size,))
+    if not is_adjustable(alpha) and alpha == 1:
+        return ops.uniform((size,), seed) + 2.0**-24  # in the middle of the steps of 2^-23 in which it is drawn
     strength: Any = alpha.read(ops) if is_adjustable(alpha) else alpha
     u, v, s = ops.unstack(ops.uniform((3, size), seed))
     # u may be 0 but never 1; the bound keeps float32 from rounding the tiniest strengths to 0, and 0 / 0 from arising.
-    t = -ops.log(1.0 - u) / (ops.maximum(strength, TINY) if is_adjustable(alpha) else max(strength, TINY))
-    log_expm1_t = ops.where(t > 15.0, t, ops.log(ops.expm1(ops.minimum(t, 15.0))))
-    log_w = log_expm1_t + 2.0 * ops.log(ops.abs(ops.cos(0.5 * math.pi * v)))
-    small = ops.sigmoid(-log_w) / (2.0 * (1.0 + ops.sqrt(ops.sigmoid(log_w))))
+    log_a = ops.log(1.0 - u) / (ops.maximum(strength, TINY) if is_adjustable(alpha) else max(strength, TINY))
+    cosine = ops.cos(0.5 * math.pi * v)
+    a, minus_b = ops.exp(log_a), ops.expm1(log_a) * cosine * cosine
+    total = a - minus_b
+    small = a / (total * (2.0 + 2.0 * ops.sqrt(-minus_b / total)))
     weight = ops.where(s < 0.5, small, 1.0 - small)
     return ops.where(strength > 0.0, weight, 1.0) if is_adjustable(alpha) else weight
 
