@@ -96,6 +96,7 @@ class MixLayer(keras.layers.Layer):
         self._has_warned = False
         self.built = True
 
+    @tables.untouched_by_autograph
     def __call__(
         self, x: Tree, y: Tree = None, sample_weight: Tree = None, *, others: Tree = None, **kwargs: Any
     ) -> Tree:

@@ -93,13 +93,14 @@ def size(array: Tensor) -> Size:
 
 
 def untouched_by_autograph(function: Function) -> Function:
-    """Keep AutoGraph from rewriting a function and all it calls, which takes 100 ms and more where it is mapped."""
-    if keras.backend.backend() != "tensorflow":  # TensorFlow is not imported for this alone
-        return function
-    import tensorflow as tf
+    """Keep AutoGraph from rewriting a function and all it calls, which takes most of a second where it is mapped."""
 
-    converted: Function = tf.autograph.experimental.do_not_convert(function)
-    return converted
+    @functools.wraps(function)
+    def untouched(*args: Any, **kwargs: Any) -> Any:
+        tf = sys.modules.get("tensorflow")  # not imported for this alone
+        return (tf.autograph.experimental.do_not_convert(function) if tf else function)(*args, **kwargs)
+
+    return untouched  # type: ignore[return-value]
 
 
 def _split_integer(seed: Any, num: int) -> list[int]:
@@ -198,6 +199,7 @@ def _keras() -> Ops:
         sqrt=ops.sqrt,
         stack=ops.stack,
         sum=lambda x: ops.sum(x, axis=-1),
+        surely_one=lambda x: False,  # whether it is known before anything is computed
         take=lambda x, indices, axis=0: ops.take(x, indices, axis=axis),
         take_along=take_along,
         transpose=ops.transpose,
@@ -272,6 +274,10 @@ def _tensorflow() -> Ops:
         dynamic = tf.shape(x)
         return tuple(dynamic[i] if n is None else n for i, n in enumerate(x.shape))
 
+    def surely_one(x: Tensor) -> bool:
+        value = tf.get_static_value(x)
+        return value is not None and bool((value == 1.0).all())
+
     def random(operation: Callable[..., Tensor]) -> Callable[[Shape, Seed], Tensor]:
         """`tf.random.stateless_uniform` and its like, without the arithmetic by which they reach other ranges."""
 
@@ -326,6 +332,7 @@ def _tensorflow() -> Ops:
         sqrt=tf.sqrt,
         stack=tf.stack,
         sum=lambda x: tf.reduce_sum(x, axis=-1),
+        surely_one=surely_one,
         take=lambda x, indices, axis=0: tf.gather(x, indices, axis=axis),
         take_along=lambda x, indices, axis: tf.gather(x, indices, axis=axis, batch_dims=1),
         transpose=tf.transpose,
@@ -429,6 +436,7 @@ def _numpy() -> Ops:
         sqrt=np.sqrt,
         stack=np.stack,
         sum=lambda x: np.sum(x, axis=-1),
+        surely_one=lambda x: False,
         take=lambda x, indices, axis=0: np.take(x, indices, axis=axis),
         take_along=take_along,
         transpose=np.transpose,

@@ -1,5 +1,7 @@
 """`MixupLayer` where people use it: mapped over datasets, and inside models."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -244,3 +246,16 @@ def test_composes_with_other_layers_of_keras_in_one_map():
     ((x, y),) = map(to_numpy, dataset)
     weight, partner = read_draw(y)
     np.testing.assert_allclose(x.sum((1, 2, 3)), mix_rows(images.sum((1, 2, 3)), weight, partner), rtol=1e-3, atol=1e-2)
+
+
+def test_autograph_does_not_rewrite_what_the_layer_calls():
+    """It would take most of a second before the first batch."""
+
+    class Watched(FixedWeights):
+        def sample(self, shape, seed=None):
+            rewritten.append([frame.function for frame in inspect.stack() if "autograph_generated" in frame.filename])
+            return super().sample(shape, seed)
+
+    rewritten = []
+    next(iter(batches_of(4, X, Y).map(MixupLayer(Watched(0.7)))))
+    assert rewritten and all(names == ["tf__untouched"] for names in rewritten)
