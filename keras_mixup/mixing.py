@@ -148,7 +148,8 @@ def blend(x: Tensor, draw: Draw, dtype: str, axes: CutAxes | None = None) -> Ten
         if draw.window is not None:  # compiled apart: a few numbers for each row, not for each pixel
             make = _sources if ops.is_numpy else ops.compiled(_sources, x)
             sources = make(draw.window, [ops.shape(x)[axis] for axis, _ in axes], axes, precision is None)
-        return ops.compiled(_cut, x)(x, weight, original, partner, draw.region, draw.box, sources, axes, dtype)
+        pasted = ops.surely_one(draw.weight)
+        return ops.compiled(_cut, x)(x, weight, original, partner, draw.region, draw.box, sources, axes, dtype, pasted)
     if len(partner.shape) == 2:
         return ops.compiled(_weighted_sum, x)(x, weight, original, partner, dtype)
     mix_all = _mix if ops.is_numpy else ops.compiled(_mix, x)
@@ -208,12 +209,14 @@ def _cut(
     sources: tuple[tuple[Tensor, Tensor, Tensor], ...] | None,
     axes: CutAxes,
     dtype: str,
+    pasted: bool,
 ) -> Tensor:
     """Two images blended by a share of the original that differs from place to place.
 
         share = weight * region, and 0 inside the box;    x~ = share * x + (1 - share) * x[partner]
 
-    The partner is shrunk if there are `_sources` of its pixels. Class ids are the one or the other, never averaged.
+    The partner is shrunk if there are `_sources` of its pixels. Class ids are the one or the other, never averaged, and
+    so are pixels if all that is shown of the partner is `pasted`.
     """
     ops = tables.of(x)
     precision: Any = _precision(x, dtype)
@@ -251,7 +254,9 @@ def _cut(
         mixed = either()
     elif sources is None or several or (region is not None and not _is_boolean(region)):
         mixed = blended()
-    else:  # three times as fast: pixels that are not shown are not computed
+    elif pasted:  # three times as fast: pixels that are not shown are not computed
+        mixed = either()
+    else:
         mixed = ops.cond(ops.all(weight == 1.0), either, blended)
     return ops.reshape(mixed, (-1, *shape[1:]))
 
