@@ -128,7 +128,7 @@ EFFECTS = (
     (
         "Tables, as in mixup",
         tuple(
-            (title, "tabular", "error", f"{name}-erm", f"{name}-mixup-0.2", None)
+            (title, "tabular_published", "error", f"{name}-erm", f"{name}-mixup-0.2", None)
             for name, title in (
                 ("abalone", "Abalone"),
                 ("arcene", "Arcene"),
@@ -142,7 +142,7 @@ EFFECTS = (
     (
         "Tables, as in MixupE",
         tuple(
-            (f"{title}, {kind}", "tabular", "error", f"{name}-erm-25", f"{name}-{kind.lower()}-25", None)
+            (f"{title}, {kind}", "tabular_published", "error", f"{name}-erm-25", f"{name}-{kind.lower()}-25", None)
             for name, title in (("abalone3", "Abalone in 3 classes"), ("arrhythmia", "Arrhythmia"), ("iris", "Iris"))
             for kind in ("mixup", "MixupE")
         ),

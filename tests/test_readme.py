@@ -125,7 +125,7 @@ def test_effects_are_in_percent_of_the_score_without(results):
     """The digits under attack, and a table whose splits overlap, computed once more."""
     found = {(one["group"], one["title"]): one for one in results.effects()}
     rows = {}
-    for name in ("digits_attacked", "tabular"):
+    for name in ("digits_attacked", "tabular_published"):
         text = (documents.ROOT / f"keras_mixup/zoo/results/{name}/table.json").read_text(encoding="utf-8")
         rows[name] = {row["name"]: row for row in json.loads(text)["rows"]}
     one, two = (np.array(rows["digits_attacked"][row]["white_fgsm"]["values"]) for row in ("erm", "mixup-0.2"))
@@ -134,7 +134,8 @@ def test_effects_are_in_percent_of_the_score_without(results):
     ends = stats.t.interval(0.95, len(one) - 1, (two - one).mean(), stats.sem(two - one))
     np.testing.assert_allclose(attacked["interval"], 100 * np.array(ends) / one.mean())
     assert attacked["published"] == pytest.approx(100 * (75.2 / 90.7 - 1)) and not attacked["same"]
-    one, two = (np.array(rows["tabular"][row]["error"]["values"]) for row in ("arcene-erm", "arcene-mixup-0.2"))
+    rows = rows["tabular_published"]
+    one, two = (np.array(rows[row]["error"]["values"]) for row in ("arcene-erm", "arcene-mixup-0.2"))
     error = np.std(two - one, ddof=1) * np.sqrt(1 / len(one) + 0.25)
     ends = stats.t.interval(0.95, len(one) - 1, (two - one).mean(), error)
     arcene = found["Tables, as in mixup", "Arcene"]
