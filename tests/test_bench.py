@@ -12,7 +12,7 @@ import pytest
 from reference import mix_rows, read_back
 
 from keras_mixup import check_mixed, cli
-from keras_mixup.bench import command, figure, model, peers, pipeline, turns
+from keras_mixup.bench import command, figure, images, model, peers, pipeline, turns
 from keras_mixup.bench.table import legend, number, table
 from keras_mixup.zoo.errors import UserError
 
@@ -157,6 +157,7 @@ def test_batches_are_distinct_and_an_epoch_has_its_length():
         ("batch size", 5, ([5, 8, 8, 3], 10, 1, 2)),
         ("image size", 6, ([4, 6, 6, 3], 10, 1, 2)),
         ("classes", 20, ([4, 8, 8, 3], 20, 1, 2)),
+        ("partners", 3, ([4, 8, 8, 3], 10, 1, 2)),
     ],
 )
 def test_a_series_changes_one_thing(name, value, expected, monkeypatch):
@@ -178,7 +179,16 @@ def test_a_series_changes_one_thing(name, value, expected, monkeypatch):
     shape, *others = expected
     assert seen == {(repr(shape), *others)}
     assert (found["shape"], found["classes"], found["calls"]) == tuple(expected[:3])
-    assert list(found["contenders"]) == [pipeline.CAST, pipeline.OURS, pipeline.PEER]
+    others = {"partners": [pipeline.PARTNERS], "classes": [pipeline.OURS, pipeline.PEER, pipeline.PAIRS]}
+    assert list(found["contenders"]) == [pipeline.CAST, *others.get(name, [pipeline.OURS, pipeline.PEER])]
+
+
+def test_the_steepest_step_is_held_against_proportion():
+    points = [
+        {"value": v, "contenders": {"a": {"ms": a}, "b": {"ms": b}}} for v, a, b in ((1, 1, 8), (2, 2, 8), (8, 4, 1))
+    ]
+    assert pipeline.steepest(points) == pytest.approx({"a": 1.0, "b": 0.0})
+    assert pipeline.steepest(points[:1]) == {}
 
 
 @pytest.mark.parametrize("cores, expected", [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])])
@@ -216,7 +226,13 @@ def test_the_pipeline_suite_with_its_series(monkeypatch, tmp_path):
     monkeypatch.setattr(pipeline, "in_fresh_process", in_this_process)
     monkeypatch.setattr(pipeline, "SHAPES", ((8, 8, 8, 3), (4, 3)))
     monkeypatch.setattr(pipeline, "BASE", (8, 8, 8, 3))
-    values = {"parallel calls": [1, 2], "batch size": [4, 8], "image size": [8, 16], "classes": [10, 100]}
+    values = {
+        "parallel calls": [1, 2],
+        "batch size": [4, 8],
+        "image size": [8, 16],
+        "classes": [10, 100],
+        "partners": [1, 3],
+    }
     monkeypatch.setattr(pipeline, "series_values", lambda: values)
     result = pipeline.measure(None, 0, silent)
     assert [case["shape"] for case in result["cases"]] == [[8, 8, 8, 3], [4, 3]]
@@ -338,6 +354,60 @@ def test_the_peers_suite(tmp_path, monkeypatch):
     assert titles == ["4x8x8x3 float32"]
 
 
+# --- The images suite ---
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photographs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(images, "IMAGES", 16)
+        yield folder, images.write(folder)
+
+
+@pytest.mark.parametrize("name", images.contenders(2))
+def test_files_become_batches_without_end(name, photographs, monkeypatch):
+    packages, make = images.contenders(2)[name]
+    for package in packages:
+        pytest.importorskip(package)
+    monkeypatch.setattr(images, "BATCH", 8)
+    batches = iter(make(photographs[0]))
+    for _ in range(5):  # more than there are images
+        x, y = (np.asarray(leaf) for leaf in next(batches))
+        if "torch" in name:
+            x = x.transpose(0, 2, 3, 1)
+        assert x.shape == (8, images.SIZE, images.SIZE, 3) and len(y) == 8
+        assert x.dtype == ("uint8" if name == images.DECODED else "float32") and x.std() > 0.1
+        rows = y.reshape(8, -1)
+        mixed = rows.shape[1] > 1 and bool(((rows > 0.001) & (rows < 0.999)).any())
+        assert not (mixed and name in (images.DECODED, images.PLAIN, "torchvision"))
+    if name in (images.MIXED, images.CUT, "keras.layers.MixUp", "Grain, MixGrain"):
+        assert rows.shape[1] == images.CLASSES and abs(rows.sum(axis=1) - 1).max() < 1e-5
+
+
+def test_files_are_as_large_as_photographs(photographs):
+    assert 80 < photographs[1] < 130
+    assert len(list(photographs[0].glob("train/*/*.jpeg"))) == 16
+
+
+def test_the_images_suite(monkeypatch, tmp_path, capsys):
+    for name, value in {"IMAGES": 8, "BATCH": 4, "FIRST": 1, "TIMED": 1, "STORED": (40, 50)}.items():
+        monkeypatch.setattr(images, name, value)
+    monkeypatch.setattr(images, "unusable", lambda package: "not wanted")
+    path = tmp_path / "images.json"
+    assert cli.main(["bench", "--suite", "images", "--seconds", "0", "--json", str(path)]) == 0
+    result = json.loads(path.read_text())
+    assert list(result["contenders"]) == [images.DECODED, images.PLAIN, images.MIXED, images.CUT, "keras.layers.MixUp"]
+    figures = result["contenders"][images.MIXED]
+    assert figures["share"] == pytest.approx(100.0) and figures["per_second"] == pytest.approx(4000 / figures["ms"])
+    assert figures["adds_low"] <= figures["adds"] <= figures["adds_high"]
+    assert images.text(result) in capsys.readouterr().out and "grain (not wanted)" in images.text(result)
+    titles = drawn(result, tmp_path, monkeypatch)
+    assert titles == [f"JPEG files of {result['kilobytes_per_file']:.0f} kB, {result['cores']} cores"]
+    with pytest.raises(UserError, match="`--shape` is for the other suites"):
+        images.measure([(4, 8, 8, 3)], 0, silent)
+
+
 # --- The model suite ---
 
 
@@ -374,13 +444,20 @@ def test_bytes_per_second_count_what_comes_in_and_goes_out(monkeypatch):
 
 
 def test_the_step_says_how_much_longer_it_takes(monkeypatch):
-    milliseconds = {model.WITHOUT: [10.0, 20.0, 10.0], model.WITH: [11.0, 21.0, 14.0], model.ALONE: [1.0, 1.0, 2.0]}
+    milliseconds = {
+        model.WITHOUT: [10.0, 20.0, 10.0],
+        model.WITH: [11.0, 21.0, 14.0],
+        model.MIXUPE: [22.0, 63.0, 28.0],
+        model.ONE_PASS: [11.0, 21.0, 14.0],
+        model.ALONE: [1.0, 1.0, 2.0],
+    }
     samples = {name: {"ms": values, "cpu_ms": values} for name, values in milliseconds.items()}
     monkeypatch.setattr(turns, "take_turns", lambda contenders, seconds: samples)
     shape = (4, 8, 8, 3)
-    figures = model.step(model.build("small", shape), model.build("small", shape), shape, False, 0)["contenders"]
+    figures = model.step("small", shape, False, 0)["contenders"]
     more = [figures[model.WITH][key] for key in ("more_percent_low", "more_percent", "more_percent_high")]
     assert more == pytest.approx([7.5, 10.0, 25.0])  # of 10, 5 and 40 %
+    assert figures[model.MIXUPE]["to_mixup"] == pytest.approx(2.0)  # of 2, 3 and 2
     assert figures[model.ALONE]["of_step_percent"] == pytest.approx(10.0)  # of 10, 5 and 20 %
 
 
@@ -397,7 +474,7 @@ def test_the_model_suite(tmp_path, monkeypatch):
     result = model.measure([(4, 8, 8, 3)], 0, silent)
     assert [found["xla"] for found in result["steps"]] == list(model._compilers())
     for found in result["steps"]:
-        assert list(found["contenders"]) == [model.WITHOUT, model.WITH, model.ALONE]
+        assert list(found["contenders"]) == [model.WITHOUT, model.WITH, model.MIXUPE, model.ONE_PASS, model.ALONE]
         assert all(figures["ms"] > 0 for figures in found["contenders"].values())
     assert [(found["from"], found["to"]) for found in result["memory"]] == list(model.KINDS)
     assert [found["bytes"] for found in result["memory"]] == [768 * size for size in (8, 4, 5)]

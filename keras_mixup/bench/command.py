@@ -6,13 +6,13 @@ import pathlib
 import sys
 import tempfile
 
-from keras_mixup.bench import model, peers, pipeline
+from keras_mixup.bench import images, model, peers, pipeline
 from keras_mixup.bench.table import dimensions
 from keras_mixup.zoo import atomic
 from keras_mixup.zoo.environment import environment
 from keras_mixup.zoo.errors import UserError, need
 
-SUITES = {"pipeline": pipeline, "model": model, "peers": peers}
+SUITES = {"pipeline": pipeline, "images": images, "model": model, "peers": peers}
 
 
 def add_arguments(parser):
@@ -21,8 +21,9 @@ def add_arguments(parser):
         "--suite",
         choices=SUITES,
         default="pipeline",
-        help="pipeline: in tf.data, beside Keras' layers, and what the cost grows with; model: in the train step, and "
-        "against a copy of the same size; peers: beside every library that is installed (default: %(default)s)",
+        help="pipeline: in tf.data, beside Keras' layers, and what the cost grows with; images: from JPEG files to "
+        "mixed batches, beside other loaders; model: in the train step, and against a copy of the same size; peers: "
+        "beside every library that is installed (default: %(default)s)",
     )
     parser.add_argument(
         "--shape",

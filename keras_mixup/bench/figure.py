@@ -1,6 +1,6 @@
 """The picture of a suite, in the zoo's style."""
 
-from keras_mixup.bench import model, peers, pipeline
+from keras_mixup.bench import images, model, peers, pipeline
 from keras_mixup.bench.table import dimensions
 from keras_mixup.zoo.figures import LINES, figure_file, headline
 
@@ -12,7 +12,7 @@ def draw(result, path):
         result: What the command writes as JSON.
         path: Where to write the PNG.
     """
-    {"pipeline": _pipeline, "model": _model, "peers": _peers}[result["suite"]](result, path)
+    {"pipeline": _pipeline, "images": _images, "model": _model, "peers": _peers}[result["suite"]](result, path)
 
 
 def _pipeline(result, path):
@@ -24,9 +24,12 @@ def _pipeline(result, path):
             bars(axes, case["contenders"], pipeline.THEIRS, "ms per batch")
             axes.set_title(f"{dimensions(case['shape'])} {case['dtype']}")
         if series:
+            explained = None
             for axes, (name, points) in zip(parts[1].subplots(1, len(series)), series.items(), strict=True):
                 _lines(axes, name, points)
-            axes.legend(handlelength=3.2, fontsize=7.5)
+                if explained != list(points[0]["contenders"]):
+                    axes.legend(handlelength=3.2, fontsize=7.5)
+                explained = list(points[0]["contenders"])
             base = f"{dimensions(pipeline.BASE)}, {pipeline.CLASSES} classes, 1 call"
             parts[1].suptitle(f"One thing at a time changed from {base}", fontsize=9, x=0.005, ha="left")
         headline(figure if len(parts) == 1 else parts[0], f"tf.data, medians, bars with quartiles{_where(result)}")
@@ -64,6 +67,16 @@ def _model(result, path):
         last.set_xlabel("GB/s, in and out")
         last.set_title(dimensions(memory[0]["shape"]))
         headline(figure, f"train step and mix, medians; {result['device'] or 'no accelerator'}{_where(result)}")
+
+
+def _images(result, path):
+    """One panel of bars."""
+    with figure_file(path, figsize=(7.0, 3.0)) as figure:
+        axes = figure.subplots()
+        theirs = set(result["contenders"]) - {images.DECODED, images.PLAIN, images.MIXED, images.CUT}
+        bars(axes, result["contenders"], theirs, f"ms per batch of {result['batch']}")
+        axes.set_title(f"JPEG files of {result['kilobytes_per_file']:.0f} kB, {result['cores']} cores")
+        headline(figure, f"from files to mixed batches, medians, bars with quartiles{_where(result)}")
 
 
 def _peers(result, path):

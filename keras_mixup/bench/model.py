@@ -11,7 +11,7 @@ nothing is.
 import math
 import statistics
 
-from keras_mixup.bench import turns
+from keras_mixup.bench import family, turns
 from keras_mixup.bench.table import dimensions, headings, legend, table
 from keras_mixup.zoo.errors import UserError
 
@@ -23,6 +23,7 @@ KINDS = (("float32", "float32"), ("bfloat16", "bfloat16"), ("uint8", "float32"))
 CALLS = 5  # of the mix in a turn
 ALPHA = 0.2
 WITHOUT, WITH, ALONE = "without mixing", "with MixupModel", "the mix by itself"
+MIXUPE, ONE_PASS = "MixupE, two passes", "MixupE, one pass"
 
 STEP_COLUMNS = {
     "ms": ("ms per step", "median over steps: forward, backward, update, metrics"),
@@ -33,6 +34,7 @@ STEP_COLUMNS = {
         "the first quartile of that; where it is below 0, the machine was louder than the mix",
     ),
     "more_percent_high": ("% to", "the third quartile"),
+    "to_mixup": ("/ mixup", "how many times as long as the step with MixupModel and mixup"),
     "of_step_percent": ("% of step", "what mixes, by itself, as a share of the step without mixing"),
 }
 MEMORY_COLUMNS = {
@@ -61,11 +63,13 @@ def measure(shapes, seconds, say, network=SMALL):
     """
     shapes = shapes or (SHAPES.get(network, IMAGENET),)
     compilers = _compilers()
-    made = [(shape, xla, build(network, shape), build(network, shape)) for shape in shapes for xla in compilers]
+    made = [(shape, xla) for shape in shapes for xla in compilers]
+    for shape in shapes:
+        build(network, shape)  # or it is refused, before anything is measured
     result = {"device": device(), "network": network, "alpha": ALPHA, "steps": [], "methods": [], "memory": []}
-    for shape, xla, plain, mixed in made:
+    for shape, xla in made:
         say(f"{network}, {dimensions(shape)}, {_words(xla)}: the train step, compiled first")
-        found = step(plain, mixed, shape, xla, seconds / (3 * len(made)))
+        found = step(network, shape, xla, seconds / (3 * len(made)))
         result["steps"].append({"shape": list(shape), "xla": xla, **found})
         say(f"{dimensions(shape)}, {_words(xla)}: each method by itself, compiled first")
         shares = methods(shape, xla, found["contenders"][WITHOUT]["ms"], seconds / (3 * len(made)))
@@ -76,36 +80,40 @@ def measure(shapes, seconds, say, network=SMALL):
     return result
 
 
-def step(plain, mixed, shape, xla, seconds):
-    """The train step of two equal networks, one of them mixing, and the mix by itself."""
+def step(network, shape, xla, seconds):
+    """The train step of equal networks, without mixing, with mixup and with MixupE, and the mix by itself."""
     import keras
 
+    from keras_mixup.mixupe import MixupE
     from keras_mixup.model import MixupModel
 
+    plain = build(network, shape)
     x, y = _batch(shape, "float32", plain.output_shape[-1])
 
     def train(model):
         model.compile(
             optimizer=keras.optimizers.SGD(0.01, momentum=0.9),
-            loss=keras.losses.CategoricalCrossentropy(),
+            loss=keras.losses.CategoricalCrossentropy(from_logits=True),
             jit_compile=xla,
         )
         return lambda: turns.timed(lambda: model.train_on_batch(x, y))
 
+    methods = {WITH: ALPHA, MIXUPE: MixupE(ALPHA), ONE_PASS: MixupE(ALPHA, one_pass=True)}
+    mixing = {name: train(MixupModel(build(network, shape), method, seed=1)) for name, method in methods.items()}
     alone, _ = _mix_and_copy(x, "float32")
-    samples = turns.take_turns(
-        {WITHOUT: train(plain), WITH: train(MixupModel(mixed, ALPHA, seed=1)), ALONE: alone}, seconds
-    )
+    samples = turns.take_turns({WITHOUT: train(plain), **mixing, ALONE: alone}, seconds)
     figures = turns.summary(samples)
-    more = [100 * (ratio - 1) for ratio in turns.ratios(samples, WITH, WITHOUT)]
-    low, high = turns.quartiles(more)
-    figures[WITH] |= {
-        "more_percent": statistics.median(more),
-        "more_percent_low": low,
-        "more_percent_high": high,
-    }
+    for name in mixing:
+        more = [100 * (ratio - 1) for ratio in turns.ratios(samples, name, WITHOUT)]
+        low, high = turns.quartiles(more)
+        figures[name] |= {
+            "more_percent": statistics.median(more),
+            "more_percent_low": low,
+            "more_percent_high": high,
+            "to_mixup": statistics.median(turns.ratios(samples, name, WITH)),
+        }
     figures[ALONE]["of_step_percent"] = 100 * statistics.median(turns.ratios(samples, ALONE, WITHOUT))
-    return {"rounds": len(more), "contenders": figures}
+    return {"rounds": len(samples[WITHOUT]["ms"]), "contenders": figures}
 
 
 def methods(shape, xla, step_ms, seconds):
@@ -113,20 +121,9 @@ def methods(shape, xla, step_ms, seconds):
     import keras
 
     from keras_mixup.batch import mix_batch
-    from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Mixup, ResizeMix
-    from keras_mixup.smoothmix import SmoothMix
 
     x, y = _batch(shape, "float32", 10)
-    named = {
-        "Mixup": Mixup(ALPHA),
-        "CutMix": CutMix(),
-        "Choice of Mixup, CutMix": Choice((Mixup(0.8), CutMix())),
-        "SmoothMix": SmoothMix(),
-        "ResizeMix": ResizeMix(),
-        "FMix, one per batch": FMix(per="batch"),
-        "FMix": FMix(),
-        "DMixup": DMixup(2),
-    }
+    named = family.averaging() | family.cutting()
 
     def contender(method):
         mix = _compiled(lambda x, y, seed: mix_batch((x, y), method, seed)[0], xla)
@@ -186,7 +183,7 @@ def text(result):
 
 
 def build(name, shape):
-    """A network for batches of that shape, with softmax outputs."""
+    """A network for batches of that shape, with logits as outputs."""
     import keras
 
     if len(shape) != 4:
@@ -207,14 +204,14 @@ def build(name, shape):
                     )
                 ),
                 layers.GlobalAveragePooling2D(),
-                layers.Dense(10, activation="softmax"),
+                layers.Dense(10),
             ]
         )
     known = [known for known in dir(keras.applications) if known[0].isupper()]
     if name not in known:
         raise UserError(f"`--network` should be one of: {SMALL}, {', '.join(known)}. Received: --network {name}.")
     try:
-        return getattr(keras.applications, name)(weights=None, input_shape=shape[1:])
+        return getattr(keras.applications, name)(weights=None, input_shape=shape[1:], classifier_activation=None)
     except ValueError as error:
         raise UserError(f"{name} does not take batches of {dimensions(shape)}: {error}") from error
 

@@ -16,6 +16,7 @@ plain TensorFlow there.
 import functools
 import json
 import math
+import operator
 import os
 import pathlib
 import statistics
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import time
 
-from keras_mixup.bench import turns
+from keras_mixup.bench import family, turns
 from keras_mixup.bench.table import dimensions, headings, legend, table
 
 SHAPES = ((128, 224, 224, 3), (128, 32, 32, 3), (128, 28, 28, 1), (100, 98, 64), (256, 16))
@@ -47,6 +48,7 @@ COLUMNS = {
     "very_first_batch_ms": ("first ever", "ms to the first batch in a fresh process, with tracing and compilation"),
     "peak_mb": ("peak MB", "peak memory of that process over its first epoch, above what was in use before"),
 }
+PAIRS, PARTNERS = "mixup, pairs", "DMixup"
 
 
 def measure(shapes, seconds, say):
@@ -109,12 +111,18 @@ def series_values():
         "parallel calls": sorted({2**i for i in range(cores.bit_length()) if 2**i < cores} | {cores}),
         "batch size": [32, 64, 128, 256, 512],
         "image size": [16, 32, 64, 128, 224],
-        "classes": [10, 100, 1000, 10000],
+        "classes": [10, 100, 1000, 10_000, 100_000],
+        "partners": [1, 2, 4, 8, 16],
     }
 
 
 def point(name, value, seconds):
-    """One point of a series: the cast, ours and the peer."""
+    """One point of a series: the cast, ours and the peer; or, of partners, the cast and `DMixup`."""
+    import tensorflow as tf
+
+    from keras_mixup.methods import DMixup, Mixup
+    from keras_mixup.pipeline import mix_with
+
     size, height, width, channels = BASE
     shape, classes, calls = BASE, CLASSES, 1
     if name == "parallel calls":
@@ -123,12 +131,19 @@ def point(name, value, seconds):
         shape = (value, height, width, channels)
     elif name == "image size":
         shape = (size, value, value, channels)
-    else:
+    elif name == "classes":
         classes = value
     # With several calls at a time the next batches are half made when the first is there: so, a longer epoch.
     source = batches(shape, classes=classes, length=calls * epoch_length(shape))
     everybody = contenders(len(shape), calls)
-    samples = turns.take_turns({who: epoch(everybody[who](source)) for who in (CAST, OURS, PEER)}, seconds)
+    timed = {who: everybody[who](source) for who in ((CAST,) if name == "partners" else (CAST, OURS, PEER))}
+    if name == "partners":
+        timed[PARTNERS] = source.apply(mix_with(DMixup(value), num_parallel_calls=calls))
+    elif name == "classes":
+        ids = source.map(lambda x, y: (x, tf.argmax(y, axis=1, output_type=tf.int32))).take(DISTINCT_BATCHES).cache()
+        ids = ids.repeat().take(epoch_length(shape))
+        timed[PAIRS] = ids.apply(mix_with(Mixup(0.2), pairs=True, num_parallel_calls=calls))
+    samples = turns.take_turns({who: epoch(dataset) for who, dataset in timed.items()}, seconds)
     return {"shape": list(shape), "classes": classes, "calls": calls, "contenders": turns.summary(samples)}
 
 
@@ -146,10 +161,26 @@ def text(result):
             for who in points[0]["contenders"]
         }
         parts.append(table(f"ms per batch by {name} ({dimensions(BASE)} and {CLASSES} classes else)", columns, rows))
+        parts.append(f"Steepest step, 1 being proportional: {_in_words(steepest(points))}")
     parts.append(legend(COLUMNS))
     least = f"{result['import_ms']:.0f} ms"
     parts.append(f"After `import keras`, `import keras_mixup` takes {least}, the least of the fresh processes.")
     return "\n\n".join(parts)
+
+
+def steepest(points):
+    """Of each contender of a series the steepest of its steps: log of the ratio of times by that of values."""
+
+    def slope(who, one, other):
+        times = (point["contenders"][who]["ms"] for point in (other, one))
+        return math.log(operator.truediv(*times)) / math.log(other["value"] / one["value"])
+
+    steps = list(zip(points, points[1:], strict=False))
+    return {who: max(slope(who, *step) for step in steps) for who in points[0]["contenders"]} if steps else {}
+
+
+def _in_words(slopes):
+    return ", ".join(f"{who} {slope:.2f}" for who, slope in slopes.items())
 
 
 @functools.cache
@@ -162,9 +193,7 @@ def contenders(rank, calls=1):
     import tensorflow as tf
 
     from keras_mixup.layers import MixupLayer
-    from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Mixup, ResizeMix
     from keras_mixup.pipeline import mix_with, mixup
-    from keras_mixup.smoothmix import SmoothMix
 
     def mapped(make):
         return lambda dataset: dataset.map(make(), num_parallel_calls=calls)
@@ -211,23 +240,15 @@ def contenders(rank, calls=1):
     def ours(method):
         return lambda dataset: dataset.apply(mix_with(method, num_parallel_calls=calls))
 
-    cutting = {
-        "CutMix": ours(CutMix(1.0)),
-        CUT_PEER: mapped(keras_cut),
-        "Choice of Mixup, CutMix": ours(Choice((Mixup(0.8), CutMix(1.0)))),
-        "SmoothMix": ours(SmoothMix()),
-        "ResizeMix": ours(ResizeMix()),
-        "FMix, one per batch": ours(FMix(per="batch")),
-        "FMix": ours(FMix()),
-    }
+    cutting = {name: ours(method) for name, method in family.cutting().items()}
     return {
         CAST: mapped(cast),
         "MixupLayer": mapped(lambda: MixupLayer(0.2)),
         OURS: lambda dataset: dataset.apply(mixup(0.2, num_parallel_calls=calls)),
         PEER: mapped(keras_layer),
         PLAIN: mapped(plain),
-        "DMixup": ours(DMixup(2)),
-        **(cutting if rank == 4 else {}),
+        "DMixup": ours(family.averaging()["DMixup"]),
+        **({CUT_PEER: mapped(keras_cut), **cutting} if rank == 4 else {}),
     }
 
 

@@ -47,7 +47,7 @@ def summary(samples):
     """For each contender the median of each of its figures, and the quartiles of `ms`."""
     return {
         name: {
-            **{key: statistics.median(values) for key, values in lists.items()},
+            **{key: None if None in values else statistics.median(values) for key, values in lists.items()},
             "ms_quartiles": quartiles(lists["ms"]),
         }
         for name, lists in samples.items()
