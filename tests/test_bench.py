@@ -369,7 +369,8 @@ def photographs(tmp_path_factory):
 def test_files_become_batches_without_end(name, photographs, monkeypatch):
     packages, make = images.contenders(2)[name]
     for package in packages:
-        pytest.importorskip(package)
+        if why := peers.unusable(package):
+            pytest.skip(f"{package}: {why}")
     monkeypatch.setattr(images, "BATCH", 8)
     batches = iter(make(photographs[0]))
     for _ in range(5):  # more than there are images
