@@ -115,7 +115,7 @@ def test_a_case_holds_everybody_against_the_cast_and_the_peer(monkeypatch):
     monkeypatch.setattr(turns, "take_turns", lambda contenders, seconds: SAMPLES)
     found = pipeline.case((4, 3), seconds=0)
     assert (found["shape"], found["dtype"], found["classes"]) == ([4, 3], "float32", 10)
-    assert (found["batches_per_epoch"], found["epochs"]) == (200, 3)
+    assert (found["batches_per_epoch"], found["epochs"]) == (1000, 3)
     figures = found["contenders"]
     assert figures["mixup"]["to_cast"] == 2.0  # of 2/1, 3/2 and 10/4; the ratio of the medians is 3/2
     assert figures["mixup"]["peer_to_this"] == 5.0  # of 10/2, 30/3 and 20/10; the ratio of the medians is 20/3
@@ -143,7 +143,7 @@ def test_contenders_do_the_same_work(shape):
 def test_batches_are_distinct_and_an_epoch_has_its_length():
     firsts = [float(x[0, 0]) for x, _ in pipeline.batches((4, 3))]
     assert len(set(firsts)) == pipeline.DISTINCT_BATCHES
-    assert len(firsts) == pipeline.epoch_length((4, 3)) == 200
+    assert len(firsts) == pipeline.epoch_length((4, 3)) == 1000
     assert pipeline.epoch_length((128, 224, 224, 3)) == 9
     (x, y), *others = pipeline.batches((4, 2, 2, 3), "float32", classes=7, length=3)
     assert (x.dtype, tuple(y.shape), len(others)) == ("float32", (4, 7), 2)
