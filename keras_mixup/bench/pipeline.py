@@ -339,8 +339,8 @@ def arrays(shape, kind=None, classes=CLASSES):
 def epoch_length(shape):
     """Long enough to time, short enough to take turns often: about 256 MB of float32, but no more than 1,000 batches.
 
-    Of small batches many: in every epoch it takes TensorFlow about a hundred to learn which operations are so cheap that
-    it need not hand them to other threads.
+    Of small batches many: in every epoch it takes TensorFlow about a hundred to learn which operations are so cheap
+    that it need not hand them to other threads.
     """
     return min(1000, max(9, 256_000_000 // (4 * math.prod(shape))))
 

@@ -1,5 +1,6 @@
 """What a run trains on: all its epochs as one stream of batches, any epoch of which can be made anew."""
 
+import functools
 import math
 
 from keras_mixup.zoo import partners
@@ -27,9 +28,13 @@ def training_batches(split, source, recipe, method, seed, first=0):
     from keras_mixup.pipeline import mix_with
 
     def prepare(features, labels):
-        return source.features(features), source.task.targets(labels, len(source.classes), recipe.label_smoothing)
+        return source.features(features), with_targets(features, labels)[1]
+
+    def with_targets(features, labels):
+        return features, source.task.targets(labels, len(source.classes), recipe.label_smoothing)
 
     def epochs(first, last, mixed):
+        @tf.autograph.experimental.do_not_convert
         def one(epoch):
             own = epoch + seed * 2**20
             from_afar = mixed and recipe.pairs != "random"
@@ -38,6 +43,9 @@ def training_batches(split, source, recipe, method, seed, first=0):
                 if from_afar
                 else split.batches(recipe.batch_size, own, recipe.augment)
             )
+            if mixed and not from_afar and source.transform is None and len(source.shape) == 3 and method.keeps_rows:
+                batches = batches.map(with_targets, num_parallel_calls=tf.data.AUTOTUNE)
+                return batches.apply(_mix_pixels(source, method, own))
             batches = batches.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
             if not mixed:
                 return batches
@@ -50,6 +58,36 @@ def training_batches(split, source, recipe, method, seed, first=0):
     if start < recipe.epochs:
         batches = batches.concatenate(epochs(start, recipe.epochs, mixed=True))
     return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _mix_pixels(source, method, seed):
+    """What `mix_with` does to standardised images, but of stored pixels, in one pass over memory with standardising.
+
+    Mixing an ImageNet batch so takes next to nothing; after it was made float32 it would be read and written once more.
+    """
+    import tensorflow as tf
+
+    from keras_mixup.batch import Batch
+    from keras_mixup.mixing import blend
+    from keras_mixup.pipeline import batch_seeds
+
+    @functools.partial(tf.function, jit_compile=True, autograph=False)
+    def mix(images, targets, draw):
+        images = (blend(images, draw, "float32") - source.mean) / source.deviation
+        return images, blend(targets, draw.for_targets, "float32")
+
+    def mix_element(batch_seed, batch):
+        images, targets = batch
+        size = tf.shape(images)[0] if images.shape[0] is None else images.shape[0]
+        # A method that does not look at features leaves them uncomputed.
+        seen = Batch(size, targets, (source.features(images),), tuple(source.shape[:2]), ((1, 2),))
+        return mix(images, targets, method.draw(seen, tf.stack(batch_seed)))
+
+    def apply(batches):
+        zipped = tf.data.Dataset.zip((batch_seeds(seed), batches))
+        return zipped.map(mix_element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+    return apply
 
 
 def test_batches(split, source, size):

@@ -4,8 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from keras_mixup.methods import CutMix, Mixup
+from keras_mixup.methods import Choice, CutMix, DMixup, FMix, Mixup, RegMixup, ResizeMix
+from keras_mixup.pipeline import mix_with
+from keras_mixup.saliencymix import SaliencyMix
+from keras_mixup.smoothmix import SmoothMix
 from keras_mixup.zoo import recipes, runs
 from keras_mixup.zoo.inputs import test_batches as batches_to_test
 from keras_mixup.zoo.inputs import training_batches
@@ -71,3 +75,34 @@ def test_augmentation_changes_training_images_only():
     tested = np.concatenate(list(batches_to_test(DATA.test, DATA.source, 500).as_numpy_iterator()))
     pixels = (DATA.test.features.astype("float32") - DATA.source.mean) / DATA.source.deviation
     np.testing.assert_allclose(tested, pixels, atol=1e-5)
+
+
+FUSED = [
+    Mixup(0.7),
+    Mixup(0.7, per="batch"),
+    DMixup(2),
+    CutMix(1.0),
+    CutMix(0.5, per="batch"),
+    Choice((Mixup(0.8), CutMix(1.0)), probability=0.7),
+    ResizeMix(),
+    FMix(),
+    SmoothMix(),
+    SaliencyMix(),
+    RegMixup(2.0),
+]
+
+
+@pytest.mark.parametrize("method", FUSED, ids=lambda method: type(method).__name__)
+def test_images_come_out_as_if_they_were_standardised_and_then_mixed(method):
+    """In one pass they are mixed first, as they are stored; the draws and the batches are the same."""
+
+    def targets(labels):
+        return DATA.source.task.targets(labels, len(DATA.source.classes), 0.0)
+
+    own = tf.constant(2**20, tf.int64)  # epoch 0 of seed 1
+    stored = DATA.training.batches(RECIPE.batch_size, own, "none")
+    batches = stored.map(lambda x, y: (DATA.source.features(x), targets(y))).apply(mix_with(method, seed=own))
+    for got, expected in zip(stream(method, seed=1), batches.as_numpy_iterator(), strict=False):
+        for one, other in zip(got, expected, strict=True):
+            assert one.dtype == other.dtype == "float32"
+            np.testing.assert_allclose(one, other, atol=2e-5)
