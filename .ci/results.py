@@ -1,6 +1,6 @@
 """Write what the guides show of the committed results: `python .ci/results.py`.
 
-The table of the results' guide, and the picture of all effects, `zoo/results/effects.png`.
+The tables of the results' guide, and the picture of all effects, `zoo/results/effects.png`.
 """
 
 import io
@@ -9,11 +9,28 @@ import pathlib
 
 import numpy as np
 
+from keras_mixup.bench.table import number
 from keras_mixup.zoo import atomic, figures, recipes, report, verdicts
 
 PACKAGE = pathlib.Path(__file__).parent.parent / "keras_mixup"
 PAGE = PACKAGE / "guides" / "results.md"
-BEGIN, END = "<!-- results: written by .ci/results.py -->\n", "<!-- end of results -->\n"
+BEGIN, END = "<!-- {}: written by .ci/results.py -->\n", "<!-- end of {} -->\n"
+# How what is timed is written by its users.
+CALLS = {
+    "cast only": "cast to float32 only",
+    "mixup": "`dataset.apply(mixup(0.2))`",
+    "MixupLayer": "`dataset.map(MixupLayer(0.2))`",
+    "keras.layers.MixUp": "`keras.layers.MixUp`",
+    "plain TensorFlow": "plain TensorFlow ops",
+    "DMixup": "`mix_with(DMixup(2))`",
+    "keras.layers.CutMix": "`keras.layers.CutMix`",
+    "CutMix": "`mix_with(CutMix(1.0))`",
+    "Choice of Mixup, CutMix": "`mix_with(Choice((Mixup(0.8), CutMix(1.0))))`",
+    "SmoothMix": "`mix_with(SmoothMix())`",
+    "ResizeMix": "`mix_with(ResizeMix())`",
+    "FMix, one per batch": '`mix_with(FMix(per="batch"))`',
+    "FMix": "`mix_with(FMix())`",
+}
 # Results, what was done, the score, the row without and the row with.
 COMPARED = (
     ("digits", "300 digits", "error", "erm", "mixup-0.2"),
@@ -343,7 +360,7 @@ def table():
                 str(without["n"]),
             )
         )
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    return _as_table(lines)
 
 
 def _spread(values, digits, sign=""):
@@ -359,11 +376,47 @@ def _known(found, digits):
     return f"{f'**{mean}**' if low > 0 or high < 0 else mean} [{', '.join(ends)}]"
 
 
+def speed():
+    """What mixing costs in `tf.data`, as Markdown: the first two shapes of the benchmark."""
+    large, small = _bench("pipeline")["cases"][:2]
+    header = ("", "ms per batch", "next to casting alone", "in processor time", "first batch of an epoch, ms")
+    lines = [(*header, f"{_shape(small)}, next to casting"), ("---", *["---:"] * 5)]
+    for name, found in large["contenders"].items():
+        keys = ("ms", "to_cast", "cpu_to_cast", "first_batch_ms")
+        lines.append((CALLS.get(name, name), *(number(found[key]) for key in keys)))
+        lines[-1] += (number(small["contenders"][name]["to_cast"]),)
+    return _as_table(lines)
+
+
+def images():
+    """From JPEG files to mixed batches, as Markdown."""
+    found = _bench("images")
+    lines = [("", "images per second", "per core", f"ms per batch of {found['batch']}"), ("---", *["---:"] * 3)]
+    for name, one in found["contenders"].items():
+        lines.append((name, f"{one['per_second']:,.0f}", f"{one['per_core']:,.0f}", number(one["ms"])))
+    return _as_table(lines)
+
+
+def _bench(name):
+    return json.loads((PACKAGE / f"zoo/results/bench/{name}.json").read_text(encoding="utf-8"))
+
+
+def _shape(case):
+    return " x ".join(map(str, case["shape"][1:]))
+
+
+def _as_table(lines):
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
 def written(text):
-    """A text with the table in its place."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    """A text with the tables in their places."""
+    for name, made in {"results": table, "speed": speed, "images": images}.items():
+        begin, end = BEGIN.format(name), END.format(name)
+        before, rest = text.split(begin)
+        _, after = rest.split(end)
+        text = f"{before}{begin}\n{made()}\n{end}{after}"
+    return text
 
 
 if __name__ == "__main__":

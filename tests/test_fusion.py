@@ -148,3 +148,53 @@ def test_the_mix_is_one_pass_on_jax():
     *temporary, in_two_passes = map(int, done.stdout.split())
     assert temporary == [0] * len(KINDS)
     assert in_two_passes >= 4 * math.prod(SHAPE)  # or nothing would be noticed
+
+
+RECOMPILED = """
+import glob, os, sys
+import numpy as np
+import tensorflow as tf
+from keras_mixup import CutMix, FMix, MixLayer, Mixup, ResizeMix, mix_with
+
+def programs():
+    return len({os.path.basename(path).split(".")[0] for path in glob.glob(sys.argv[1] + "/module_*")})
+
+def epochs(dataset, count=3):
+    counted = []
+    for _ in range(count):
+        for _ in dataset:
+            pass
+        counted.append(programs())
+    return counted
+
+x, y = np.zeros((21, 32, 32, 3), "uint8"), np.eye(3, dtype="float32")[np.arange(21) % 3]
+batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(8)  # the last one of 5
+for method in (Mixup(0.2), CutMix(), ResizeMix(), FMix()):
+    for door in (lambda dataset: dataset.apply(mix_with(method)), lambda dataset: dataset.map(MixLayer(method))):
+        before = programs()
+        counted = epochs(door(batches))
+        print(counted[0] - before, counted[1] - counted[0], counted[2] - counted[1])
+sizes = [30, 40, 50, 60] * 2
+several = tf.data.Dataset.from_generator(
+    lambda: ((np.zeros((4, side, side, 3), "uint8"), y[:4]) for side in sizes),
+    output_signature=(tf.TensorSpec((4, None, None, 3), tf.uint8), tf.TensorSpec((4, 3), tf.float32)),
+)
+before = programs()
+counted = epochs(several.apply(mix_with(Mixup(0.2))))
+print(counted[0] - before, counted[1] - counted[0], counted[2] - counted[1])
+"""
+
+
+@needs_tensorflow
+def test_nothing_is_compiled_twice(tmp_path):
+    """Neither in a later epoch nor at another door nor, once it was there, for a last batch that is shorter.
+
+    Of images of many sizes nothing is compiled at all.
+    """
+    environment = {**os.environ, "XLA_FLAGS": f"--xla_dump_to={tmp_path}"}
+    command = [sys.executable, "-c", RECOMPILED, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    *methods, several = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+    assert len(methods) == 8 and all(first >= 2 and later == [0, 0] for first, *later in methods[::2]), methods
+    assert methods[1::2] == [(0, 0, 0)] * 4  # the other door has the same programs
+    assert several == (0, 0, 0)
