@@ -69,8 +69,9 @@ class MixupE(Method):
         variant: One of the names above.
         threshold: For the variants that have one; the README of the published program uses 1.
         x_mean: Mean of the training inputs, for the exact variants: a number or an array of the inputs' shape.
-        one_pass: If True, clean and mixed examples go through the network in one batch (the paper measures 1.3 times
-            the cost of mixup instead of 2); batch normalisation then sees both together.
+        one_pass: If True, clean and mixed examples go through the network in one batch; batch normalisation then sees
+            both together. The paper measures 1.3 times the cost of mixup instead of 2, on a GPU; on a processor it
+            takes 2 times as long, or longer.
         clean_statistics: Whether the pass of the clean examples counts in the averages of batch normalisation, which
             testing takes, as the mixed one does. If False it leaves no trace in the network, in the random states of
             dropout neither; `eta=0` is then mixup, number by number. In both cases batches are normalised each by its
