@@ -31,6 +31,15 @@ CALLS = {
     "FMix, one per batch": '`mix_with(FMix(per="batch"))`',
     "FMix": "`mix_with(FMix())`",
 }
+# Libraries, and what their mixup and CutMix are called in the figures.
+PEERS = {
+    "keras_mixup": ("keras_mixup mixup", "keras_mixup CutMix"),
+    "Keras 3.15": ("keras.layers.MixUp", "keras.layers.CutMix"),
+    "KerasCV 0.9": ("keras_cv MixUp", "keras_cv CutMix"),
+    "timm 1.0, one weight per batch": ("timm Mixup, batch", "timm CutMix, batch"),
+    "timm 1.0, one weight per example": ("timm Mixup, elem", "timm CutMix, elem"),
+    "torchvision 0.29, one weight per batch": ("torchvision MixUp", "torchvision CutMix"),
+}
 # Results, what was done, the score, the row without and the row with.
 COMPARED = (
     ("digits", "300 digits", "error", "erm", "mixup-0.2"),
@@ -397,6 +406,17 @@ def images():
     return _as_table(lines)
 
 
+def peers():
+    """Beside other libraries, as Markdown."""
+    cases = _bench("peers")["cases"]
+    sizes = [" x ".join(map(str, case["shape"][1:3])) for case in cases]
+    lines = [("", *(f"{kind}, {size}" for size in sizes for kind in ("mixup", "CutMix"))), ("---", *["---:"] * 4)]
+    for title, names in PEERS.items():
+        found = (case["contenders"][name]["ms"] for case in cases for name in names)
+        lines.append((title, *map(number, found)))
+    return _as_table(lines)
+
+
 def _bench(name):
     return json.loads((PACKAGE / f"zoo/results/bench/{name}.json").read_text(encoding="utf-8"))
 
@@ -411,7 +431,7 @@ def _as_table(lines):
 
 def written(text):
     """A text with the tables in their places."""
-    for name, made in {"results": table, "speed": speed, "images": images}.items():
+    for name, made in {"results": table, "speed": speed, "images": images, "peers": peers}.items():
         begin, end = BEGIN.format(name), END.format(name)
         before, rest = text.split(begin)
         _, after = rest.split(end)
