@@ -148,8 +148,8 @@ def blend(x: Tensor, draw: Draw, dtype: str, axes: CutAxes | None = None) -> Ten
         if draw.window is not None:  # compiled apart: a few numbers for each row, not for each pixel
             make = _sources if ops.is_numpy else ops.compiled(_sources, x)
             sources = make(draw.window, [ops.shape(x)[axis] for axis, _ in axes], axes, precision is None)
-        pasted = ops.surely_one(draw.weight)
-        return ops.compiled(_cut, x)(x, weight, original, partner, draw.region, draw.box, sources, axes, dtype, pasted)
+        cut = _paste if ops.surely_one(draw.weight) else _cut
+        return ops.compiled(cut, x)(x, weight, original, partner, draw.region, draw.box, sources, axes, dtype)
     if len(partner.shape) == 2:
         return ops.compiled(_weighted_sum, x)(x, weight, original, partner, dtype)
     mix_all = _mix if ops.is_numpy else ops.compiled(_mix, x)
@@ -209,7 +209,7 @@ def _cut(
     sources: tuple[tuple[Tensor, Tensor, Tensor], ...] | None,
     axes: CutAxes,
     dtype: str,
-    pasted: bool,
+    pasted: bool = False,
 ) -> Tensor:
     """Two images blended by a share of the original that differs from place to place.
 
@@ -259,6 +259,11 @@ def _cut(
     else:
         mixed = ops.cond(ops.all(weight == 1.0), either, blended)
     return ops.reshape(mixed, (-1, *shape[1:]))
+
+
+def _paste(*arguments: Any) -> Tensor:
+    """`_cut` where it is known beforehand that every weight is 1."""
+    return _cut(*arguments, pasted=True)
 
 
 def _is_boolean(x: Tensor) -> bool:
