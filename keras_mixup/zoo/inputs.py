@@ -68,13 +68,9 @@ def _mix_pixels(source, method, seed):
     import tensorflow as tf
 
     from keras_mixup.batch import Batch
-    from keras_mixup.mixing import blend
     from keras_mixup.pipeline import batch_seeds
 
-    @functools.partial(tf.function, jit_compile=True, autograph=False)
-    def mix(images, targets, draw):
-        images = (blend(images, draw, "float32") - source.mean) / source.deviation
-        return images, blend(targets, draw.for_targets, "float32")
+    mix = _mix_and_standardise(source.mean, source.deviation)
 
     def mix_element(batch_seed, batch):
         images, targets = batch
@@ -88,6 +84,20 @@ def _mix_pixels(source, method, seed):
         return zipped.map(mix_element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
     return apply
+
+
+@functools.cache
+def _mix_and_standardise(mean, deviation):
+    """A function of images, targets and a draw, compiled once for all runs of a process."""
+    import tensorflow as tf
+
+    from keras_mixup.mixing import blend
+
+    def mix(images, targets, draw):
+        images = (blend(images, draw, "float32") - mean) / deviation
+        return images, blend(targets, draw.for_targets, "float32")
+
+    return tf.function(mix, jit_compile=True, autograph=False)
 
 
 def test_batches(split, source, size):
