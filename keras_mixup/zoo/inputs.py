@@ -70,7 +70,7 @@ def _mix_pixels(source, method, seed):
     from keras_mixup.batch import Batch
     from keras_mixup.pipeline import batch_seeds
 
-    mix = _mix_and_standardise(source.mean, source.deviation)
+    mix = _mix_and_standardise(source.mean, source.deviation, repr(method))
 
     def mix_element(batch_seed, batch):
         images, targets = batch
@@ -87,8 +87,11 @@ def _mix_pixels(source, method, seed):
 
 
 @functools.cache
-def _mix_and_standardise(mean, deviation):
-    """A function of images, targets and a draw, compiled once for all runs of a process."""
+def _mix_and_standardise(mean, deviation, method):
+    """A function of images, targets and a draw, compiled once for all runs of a process.
+
+    One for each method, as TensorFlow would warn of a function that is traced for one method after the other.
+    """
     import tensorflow as tf
 
     from keras_mixup.mixing import blend
