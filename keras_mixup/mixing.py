@@ -8,6 +8,7 @@ every tensor of the batch: images, targets, sample weights. Drawing twice, or ap
 targets, is how mixup goes wrong.
 """
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -261,9 +262,7 @@ def _cut(
     return ops.reshape(mixed, (-1, *shape[1:]))
 
 
-def _paste(*arguments: Any) -> Tensor:
-    """`_cut` where it is known beforehand that every weight is 1."""
-    return _cut(*arguments, pasted=True)
+_paste = functools.partial(_cut, pasted=True)  # where it is known beforehand that every weight is 1
 
 
 def _is_boolean(x: Tensor) -> bool:

@@ -123,12 +123,12 @@ def write(folder):
     import numpy as np
     from PIL import Image
 
-    random, total = np.random.default_rng(0), 0
+    rng, total = np.random.default_rng(0), 0
     for part, count in (("train", IMAGES), ("val", CLASSES)):
         for k in range(count):
-            coarse = Image.fromarray(random.integers(0, 256, (12, 16, 3), dtype="uint8"))
+            coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype="uint8"))
             pixels = np.asarray(coarse.resize(STORED[::-1], Image.Resampling.BICUBIC), "float32")
-            noisy = (pixels + random.normal(0.0, NOISE, pixels.shape)).clip(0, 255).astype("uint8")
+            noisy = (pixels + rng.normal(0.0, NOISE, pixels.shape)).clip(0, 255).astype("uint8")
             path = pathlib.Path(folder) / part / f"class{k % CLASSES}" / f"{k:04d}.jpeg"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(noisy).save(path, quality=QUALITY)
