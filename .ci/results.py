@@ -174,6 +174,14 @@ EFFECTS = (
         ),
     ),
     (
+        "Graphs, as in MixupE",
+        tuple(
+            (f"{name.upper()}, {kind}", "graphs", "error", f"{name}-erm", f"{name}-{kind.lower()}", None)
+            for name in ("mutag", "ptc")
+            for kind in ("mixup", "MixupE")
+        ),
+    ),
+    (
         "No paper's figure beside",
         (
             ("CIFAR-10, CutMix", "cifar10_small", "error", "erm", "cutmix", False),
