@@ -38,6 +38,12 @@ dispatcher.join()
 """
 
 
+@pytest.fixture(autouse=True)
+def no_global_seed():
+    """One that another test has set would be a seed of every dataset that has none."""
+    tf.random.set_seed(None)
+
+
 @pytest.fixture(scope="module")
 def address():
     """Where the dispatcher of two workers is, which are known to it from the start, as static sharding wants it.
