@@ -243,7 +243,7 @@ def _interpolated(picture: Tensor, axis: int, length: int) -> Tensor:
     places = picture.shape[axis]
     at = np.arange(length) * places / length
     low = at.astype("int32")
-    share = (1.0 - (at - low)).astype("float32").reshape(-1, *(1,) * (2 - axis))
+    share = ops.convert((1.0 - (at - low)).astype("float32").reshape(-1, *(1,) * (2 - axis)))
     this, following = (ops.take(picture, index, axis) for index in (low, (low + 1) % places))
     return share * this + (1.0 - share) * following
 
