@@ -74,8 +74,8 @@ class MixupE(Method):
             takes 2 times as long, or longer.
         clean_statistics: Whether the pass of the clean examples counts in the averages of batch normalisation, which
             testing takes, as the mixed one does. If False it leaves no trace in the network, in the random states of
-            dropout neither; `eta=0` is then mixup, number by number. In both cases batches are normalised each by its
-            own statistics. For two passes.
+            dropout neither; `eta=0` is then mixup, number by number (on torch if `Dropout` has a seed: else Keras draws
+            from a global generator). In both cases batches are normalised each by its own statistics. For two passes.
         per: As for `Mixup`; the paper draws one weight per batch.
         pairing: As for `Mixup`.
         probability: As for `Mixup`.
