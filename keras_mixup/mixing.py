@@ -149,7 +149,7 @@ def blend(x: Tensor, draw: Draw, dtype: str, axes: CutAxes | None = None) -> Ten
         if draw.window is not None:  # compiled apart: a few numbers for each row, not for each pixel
             make = _sources if ops.is_numpy else ops.compiled(_sources, x)
             sources = make(draw.window, [ops.shape(x)[axis] for axis, _ in axes], axes, precision is None)
-        cut = _paste if ops.surely_one(draw.weight) else _cut
+        cut = _cut_pasted if ops.surely_one(draw.weight) else _cut
         return ops.compiled(cut, x)(x, weight, original, partner, draw.region, draw.box, sources, axes, dtype)
     if len(partner.shape) == 2:
         return ops.compiled(_weighted_sum, x)(x, weight, original, partner, dtype)
@@ -262,7 +262,7 @@ def _cut(
     return ops.reshape(mixed, (-1, *shape[1:]))
 
 
-_paste = functools.partial(_cut, pasted=True)  # where it is known beforehand that every weight is 1
+_cut_pasted = functools.partial(_cut, pasted=True)  # where it is known beforehand that every weight is 1
 
 
 def _is_boolean(x: Tensor) -> bool:

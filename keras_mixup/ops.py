@@ -193,7 +193,6 @@ def _keras() -> Ops:
         searchsorted=lambda x, values, side: ops.cast(ops.searchsorted(x, values, side=side), "int32"),
         settled=lambda values: values,
         shape=ops.shape,
-        sigmoid=ops.sigmoid,
         softmax=lambda x: ops.softmax(x, axis=-1),
         split=split,
         sqrt=ops.sqrt,
@@ -326,7 +325,6 @@ def _tensorflow() -> Ops:
         searchsorted=lambda x, values, side: tf.searchsorted(x, values, side=side),
         settled=lambda values: values,
         shape=shape,
-        sigmoid=tf.sigmoid,
         softmax=lambda x: tf.nn.softmax(x, axis=-1),
         split=lambda seed, num: tf.unstack(tf.random.split(raw_seed(seed), num), num),
         sqrt=tf.sqrt,
@@ -430,7 +428,6 @@ def _numpy() -> Ops:
         searchsorted=lambda x, values, side: np.searchsorted(x, values, side).astype(np.int32),
         settled=settled,
         shape=np.shape,
-        sigmoid=lambda x: np.exp(-np.logaddexp(np.float32(0), -x)),  # to the last digit near 0, too
         softmax=softmax,
         split=_split_integer,
         sqrt=np.sqrt,

@@ -83,9 +83,8 @@ def measure(shapes, seconds, say):
         if found["cpu_ms"] is None:
             del found["cpu_ms"]
     for name in (MIXED, CUT):
-        more = [100 * (ratio - 1) for ratio in turns.ratios(samples, name, PLAIN)]
-        low, high = turns.quartiles(more)
-        figures[name] |= {"adds": statistics.median(more), "adds_low": low, "adds_high": high}
+        keys = ("adds", "adds_low", "adds_high")
+        figures[name] |= dict(zip(keys, turns.percent_more(samples, name, PLAIN), strict=True))
     packages = {"keras", "tensorflow", "grain", "timm", "torch", "torchvision"} - missing.keys()
     return {
         "stored": list(STORED),

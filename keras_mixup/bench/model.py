@@ -104,14 +104,9 @@ def step(network, shape, xla, seconds):
     samples = turns.take_turns({WITHOUT: train(plain), **mixing, ALONE: alone}, seconds)
     figures = turns.summary(samples)
     for name in mixing:
-        more = [100 * (ratio - 1) for ratio in turns.ratios(samples, name, WITHOUT)]
-        low, high = turns.quartiles(more)
-        figures[name] |= {
-            "more_percent": statistics.median(more),
-            "more_percent_low": low,
-            "more_percent_high": high,
-            "to_mixup": statistics.median(turns.ratios(samples, name, WITH)),
-        }
+        keys = ("more_percent", "more_percent_low", "more_percent_high")
+        figures[name] |= dict(zip(keys, turns.percent_more(samples, name, WITHOUT), strict=True))
+        figures[name]["to_mixup"] = statistics.median(turns.ratios(samples, name, WITH))
     figures[ALONE]["of_step_percent"] = 100 * statistics.median(turns.ratios(samples, ALONE, WITHOUT))
     return {"rounds": len(samples[WITHOUT]["ms"]), "contenders": figures}
 

@@ -59,6 +59,12 @@ def ratios(samples, above, below, figure="ms"):
     return [a / b for a, b in zip(samples[above][figure], samples[below][figure], strict=True)]
 
 
+def percent_more(samples, above, below):
+    """How many percent longer than another a contender took: the median over turns, and the quartiles."""
+    more = [100 * (ratio - 1) for ratio in ratios(samples, above, below)]
+    return statistics.median(more), *quartiles(more)
+
+
 def quartiles(values):
     """The first and the third."""
     return statistics.quantiles(values, n=4, method="inclusive")[::2]

@@ -27,11 +27,11 @@ def training_batches(split, source, recipe, method, seed, first=0):
 
     from keras_mixup.pipeline import mix_with
 
-    def prepare(features, labels):
-        return source.features(features), with_targets(features, labels)[1]
-
     def with_targets(features, labels):
         return features, source.task.targets(labels, len(source.classes), recipe.label_smoothing)
+
+    def prepare(features, labels):
+        return with_targets(source.features(features), labels)
 
     def epochs(first, last, mixed):
         @tf.autograph.experimental.do_not_convert
