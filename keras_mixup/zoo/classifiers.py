@@ -61,10 +61,11 @@ class Classifiers(Study):
         return {**train.train(self.recipe, row, seed, data, on_record, folder, engine, report), "sizes": sizes}
 
     def progress(self, row, record):
-        score = f"RMSE {record['test_rmse']:.3f}" if "test_rmse" in record else f"error {record['test_error']:.2f} %"
+        score = f"test RMSE {record['test_rmse']:.3f}, " if "test_rmse" in record else ""
+        score = f"test error {record['test_error']:.2f} %, " if "test_error" in record else score
         return (
             f"epoch {record['epoch']}/{self.steps(row)}",
-            f"loss {record['loss']:.3f}, test {score}, {record['examples_per_second']:,.0f} examples/s",
+            f"loss {record['loss']:.3f}, {score}{record['examples_per_second']:,.0f} examples/s",
         )
 
     def summary(self, result):

@@ -97,8 +97,7 @@ def _lines(axes, rows, titles, found, key):
     from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
     for i, (row, title) in enumerate(zip(rows, titles, strict=True)):
-        values = np.array([[epoch[key] for epoch in history] for _, history in found[row.name]])
-        epochs = np.arange(1, values.shape[1] + 1)
+        epochs, values = by_epoch(found[row.name], key)
         # A logarithmic axis has no place for a band that reaches 0.
         band(axes, epochs, values, i, title, floor=values.min(axis=0) / 2)
     axes.set_yscale("log")
@@ -107,6 +106,13 @@ def _lines(axes, rows, titles, found, key):
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
+
+
+def by_epoch(pairs, key):
+    """A score of the runs of a row: the epochs whose records have it `(points,)`, and its values `(runs, points)`."""
+    histories = [[record for record in history if key in record] for _, history in pairs]
+    epochs = np.array([record["epoch"] for record in histories[0]])
+    return epochs, np.array([[record[key] for record in history] for history in histories])
 
 
 def band(axes, x, values, number, title, floor=-np.inf):

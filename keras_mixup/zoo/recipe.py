@@ -171,6 +171,8 @@ class Recipe:
         clip_norm: If > 0, gradients are scaled down to this norm over all weights.
         precision: `"float32"`, `"mixed_float16"` or `"mixed_bfloat16"`, a global policy of Keras.
         jit: Compile the step with XLA: `"on"`, `"off"`, or `"auto"`, which is off on a CPU under TensorFlow.
+        test_every: Test after every so many epochs, >= 1, and after the last. Where the test set is as large as the
+            training set, testing each time takes a quarter of the time.
         steps_at_once: At most so many steps are made at once, >= 1, before TensorFlow comes back to Python; the results
             are the same. With small networks most of the time is spent on the way.
         augment: A name in `keras_mixup.zoo.augmentation`.
@@ -194,7 +196,7 @@ class Recipe:
             `"skip"` decodes all of them beforehand, and leaves out those, by name, from training and from testing.
         measures: What to measure of the trained network beside its error: names in `keras_mixup.zoo.measures`.
         score: Which epoch's test error the table reports: the `"last"`, the `"best"` (chosen on the test set, as papers
-            do), or the `"median"` of the last ten, or of as many as the kind of recipe says.
+            do), or the `"median"` of the last ten that were tested, or of as many as the kind of recipe says.
 
     Raises:
         UserError: If a setting is out of its range.
@@ -230,6 +232,7 @@ class Recipe:
     clip_norm: float = setting("a finite number >= 0", lambda x: finite(x) and x >= 0, default=0.0)
     precision: str = setting(*choice(("float32", "mixed_float16", "mixed_bfloat16")), default="float32")
     jit: str = setting(*choice(("auto", "on", "off")), default="auto")
+    test_every: int = setting("a positive integer", integer(1), default=1)
     steps_at_once: int = setting("a positive integer", integer(1), default=1)
     augment: str = setting(*choice(augmentation.NAMES), default="none")
     label_smoothing: float = setting("a number >= 0 and < 1", share, default=0.0, kind="treatment")

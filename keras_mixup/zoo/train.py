@@ -30,8 +30,8 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
         data: The source and its training and test split: see `runs.load`.
         on_epoch: Called with the record of each epoch, and first with those before an interruption all at once:
             `epoch` from 1, `loss` (on mixed examples, where the row mixes; so not comparable between rows), `seconds`
-            and `examples_per_second` of training, `test_error`, `test_nll` and the other scores of the task, and what
-            the recipe's measures follow.
+            and `examples_per_second` of training; and if the network was tested then, `test_error`, `test_nll` and the
+            other scores of the task, and what the recipe's measures follow.
         folder: The run's folder; checkpoints and the trained network, `network.keras`, go there.
         engine: An `Engine`: on what devices to train.
         report: Called with lines of text for the user; as `report(line, passing=True)` with where training stands,
@@ -85,8 +85,9 @@ def train(recipe, row, seed, data, on_epoch, folder, engine, report):
                 )
             record = {"epoch": epoch + 1, "loss": loss, "seconds": seconds}
             record["examples_per_second"] = examples / seconds
-            record.update({f"test_{name}": value for name, value in scores().items()})
-            record.update(measures.watch(network, recipe, data))
+            if (epoch + 1) % recipe.test_every == 0 or epoch + 1 == recipe.epochs:
+                record.update({f"test_{name}": value for name, value in scores().items()})
+                record.update(measures.watch(network, recipe, data))
             history.append(record)
             if engine.chief:
                 checkpoints.save(folder, model, history)
@@ -141,7 +142,7 @@ def build(recipe, method, seed, source):
 def summary(history, recipe, task):
     """The scores of a run from the records of all its epochs: see `train`."""
     headline, last = task.headline, history[-1]
-    values = [record[f"test_{headline}"] for record in history]
+    values = [record[f"test_{headline}"] for record in history if f"test_{headline}" in record]
     stages = {"last": values[-1], "best": min(values), "median": median(values[-recipe.median_of :])}
     return {
         **{name.removeprefix("test_"): value for name, value in last.items() if name.startswith("test_")},

@@ -15,10 +15,11 @@ from keras_mixup.zoo.recipe import Row
 
 def test_best_common_and_last_epoch():
     errors = [[9.0, 3.0, 7.0, 8.0], [8.0, 6.0, 2.0, 2.0], [1.0, 5.0, 4.0, 4.5]]  # the means: 6, 4.67, 4.33, 4.83
-    got = epochs.chosen(errors)
+    got = epochs.chosen(errors, [1, 2, 3, 4])
     assert got["best"] == {"values": [3.0, 2.0, 1.0], "epochs": [2, 3, 1]}
     assert got["common"] == {"values": [7.0, 2.0, 4.0], "epochs": [3, 3, 3]}
     assert got["last"] == {"values": [8.0, 2.0, 4.5], "epochs": [4, 4, 4]}
+    assert epochs.chosen(errors, [10, 20, 30, 35])["best"]["epochs"] == [20, 30, 10]
 
 
 def test_differences_are_taken_between_runs_of_the_same_seed_and_kept_beside_the_picture(tmp_path):
@@ -26,7 +27,8 @@ def test_differences_are_taken_between_runs_of_the_same_seed_and_kept_beside_the
     recipe = dataclasses.replace(recipes.get("digits"), rows=rows)
 
     def run(seed, *errors):
-        return {"seed": seed, "sizes": {"training": 40, "test": 10}}, [{"test_error": error} for error in errors]
+        records = [{"epoch": epoch, "test_error": error} for epoch, error in zip((2, 4, 5), errors, strict=True)]
+        return {"seed": seed, "sizes": {"training": 40, "test": 10}}, [{"epoch": 1}, *records]
 
     found = {
         "erm": [run(0, 5.0, 4.0, 6.0), run(2, 7.0, 9.0, 8.0)],
@@ -34,6 +36,7 @@ def test_differences_are_taken_between_runs_of_the_same_seed_and_kept_beside_the
     }
     epochs.draw(recipe, found, tmp_path / "epochs.png")
     (table,) = json.loads((tmp_path / "epochs.json").read_text())
+    assert table["rows"]["erm"]["best"]["epochs"] == [4, 2] and table["rows"]["erm"]["last"]["epochs"] == [5, 5]
     got = {one["way"]: one for one in table["differences"]}
     assert (got["best"]["row"], got["best"]["minus"], got["best"]["values"]) == ("mixup", "erm", [-4.0])
     assert got["best"]["interval"] is None and got["best"]["splits"] == "apart"
@@ -46,7 +49,7 @@ def test_the_interval_of_folds_is_that_of_folds(tmp_path):
     rows = (Row("erm", "ERM"), Row("mixup", "mixup", Mixup(alpha=1.0)))
     recipe = dataclasses.replace(recipes.get("graphs"), rows=rows)
     found = {
-        name: [({"seed": i, "sizes": {"training": 90, "test": 10}}, [{"test_error": e}]) for i, e in enumerate(errors)]
+        name: [({"seed": i, "sizes": {"training": 90, "test": 10}}, [{"epoch": 1, "test_error": e}]) for i, e in enumerate(errors)]
         for name, errors in {"erm": (9.0, 7.0, 8.0, 6.5), "mixup": (7.5, 6.75, 7.25, 6.0)}.items()
     }
     (table,) = epochs.summary(recipe, found)

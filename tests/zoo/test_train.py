@@ -98,6 +98,17 @@ def test_batches_are_standardised_and_one_hot():
     assert abs(x.mean()) < 0.1 and abs(x.std() - 1) < 0.1
 
 
+def test_a_network_that_is_tested_less_often_is_trained_alike(tmp_path):
+    recipe = dataclasses.replace(RECIPE, epochs=5)
+    always = trained(MIXUP, 0, tmp_path / "always", recipe)
+    seldom = trained(MIXUP, 0, tmp_path / "seldom", dataclasses.replace(recipe, test_every=2))
+    for (*records, scores), tested in ((always, {1, 2, 3, 4, 5}), (seldom, {2, 4, 5})):
+        assert {record["epoch"] for record in records if "test_error" in record} == tested
+        assert scores["best_error"] == min(record["test_error"] for record in records if record["epoch"] in tested)
+    assert [record["loss"] for record in seldom[:-1]] == [record["loss"] for record in always[:-1]]
+    assert seldom[-2] == always[-2] and seldom[-1]["error"] == always[-1]["error"]
+
+
 def test_divergence_is_told_in_words(tmp_path):
     recipe = dataclasses.replace(RECIPE, learning_rate=1e30)
     with pytest.raises(UserError, match=r"^`learning_rate` should be small enough for training to converge: the loss "):

@@ -68,8 +68,7 @@ def draw(recipe, found, path, smoke=False):
     with figures.figure_file(path, figsize=(6.8, 3.5)) as figure:
         for axes, key in zip(figure.subplots(1, 2), ("q", "q_hat"), strict=True):
             for i, row in enumerate(row for row in recipe.rows if row.name in found):
-                values = [[epoch[key] for epoch in history] for _, history in found[row.name]]
-                figures.band(axes, np.arange(1, len(values[0]) + 1), values, i, row.title)
+                figures.band(axes, *figures.by_epoch(found[row.name], key), i, row.title)
             axes.axhline(0.0, color="0.5", linewidth=0.8, zorder=0)
             axes.set_title(COLUMNS[key][0])
             axes.set_xlabel("epoch")

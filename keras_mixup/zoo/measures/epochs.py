@@ -29,16 +29,17 @@ def measure(network, recipe, seed, data, folder):
     return {}
 
 
-def chosen(errors):
+def chosen(errors, epochs):
     """The scores of the runs of a row by each of the `WAYS`.
 
     Args:
         errors: Test errors `(runs, epochs)`.
+        epochs: The numbers of the epochs, from 1.
 
     Returns:
-        A dict from the way to a dict: `values`, one per run, and `epochs`, counted from 1; the first one of equals.
+        A dict from the way to a dict: `values` and `epochs`, one per run; the first one of equals.
     """
-    errors = np.asarray(errors, "float64")
+    errors, epochs = np.asarray(errors, "float64"), np.asarray(epochs)
     runs, last = np.arange(len(errors)), errors.shape[1] - 1
     columns = {
         "best": errors.argmin(axis=1),
@@ -46,21 +47,23 @@ def chosen(errors):
         "last": np.full(len(errors), last),
     }
     return {
-        way: {"values": errors[runs, column].tolist(), "epochs": (column + 1).tolist()}
+        way: {"values": errors[runs, column].tolist(), "epochs": epochs[column].tolist()}
         for way, column in columns.items()
     }
 
 
 def summary(recipe, found):
     """What `epochs.json` holds: of each comparison its rows, and of each pair of them the differences."""
+    from keras_mixup.zoo import figures
     from keras_mixup.zoo.report import comparisons
 
     tables = []
     for group in comparisons(recipe, [row for row in recipe.rows if row.name in found]):
         rows, splitting = {}, datasets.get(for_row(recipe, group[0]).dataset).splitting
         for row in group:
-            results, histories = zip(*found[row.name], strict=True)
-            ways = chosen([[epoch["test_error"] for epoch in history] for history in histories])
+            results = [result for result, _ in found[row.name]]
+            epochs, errors = figures.by_epoch(found[row.name], "test_error")
+            ways = chosen(errors, epochs)
             seeds, sizes = [result["seed"] for result in results], [verdicts.sizes(result) for result in results]
             rows[row.name] = {"title": str(row.title), "seeds": seeds, "sizes": sizes, **ways}
         differences = []
