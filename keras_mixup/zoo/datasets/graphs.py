@@ -116,6 +116,7 @@ def matrices(batch, width):
     # still, but on a CPU each row of padding costs as much as a node.
     largest = tf.reduce_max(tf.math.count_nonzero(nodes, axis=1, dtype=tf.int32))
     rows = tf.minimum(-(-largest // ROUNDED_TO) * ROUNDED_TO, tf.shape(nodes)[1])
+    edges = edges[:, : tf.reduce_max(tf.math.count_nonzero(edges[..., 0], axis=1))]
     graphs = tf.shape(edges)[0]
     graph = tf.broadcast_to(tf.range(graphs)[:, None, None], [graphs, tf.shape(edges)[1], 1])
     ones = tf.ones(tf.shape(edges)[:2])
