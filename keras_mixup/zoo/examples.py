@@ -20,6 +20,7 @@ class Data(NamedTuple):
         test: The test split.
         held_out: Examples kept from training, if the recipe asks for some.
         true_labels: Those of a training split in memory, before any were replaced.
+        strangers: The test split of another data set, if the recipe names one.
     """
 
     source: datasets.Source
@@ -27,6 +28,7 @@ class Data(NamedTuple):
     test: Any
     held_out: Any = None
     true_labels: Any = None
+    strangers: Any = None
 
 
 def load(recipe, row, seed, data_dir=None, smoke=False):
@@ -45,7 +47,23 @@ def load(recipe, row, seed, data_dir=None, smoke=False):
     held_out, true_labels = None, training.labels if isinstance(training, Arrays) else None
     if noise or held_out_size:
         training, held_out, true_labels = _disturbed(recipe, training, len(source.classes), seed)
-    return Data(source.fitted(training), training, test, held_out, true_labels)
+    strangers = _strangers(recipe, source, seed, data_dir, smoke)
+    return Data(source.fitted(training), training, test, held_out, true_labels, strangers)
+
+
+def _strangers(recipe, source, seed, data_dir, smoke):
+    """The test split of the set that a recipe names as strangers, or None."""
+    name = getattr(recipe, "strangers", "")
+    if not name:
+        return None
+    others = datasets.get(name, None if smoke else data_dir)
+    others = others.small() if smoke else others
+    if others.shape != source.shape or others.transform is not source.transform:
+        raise UserError(
+            f"`strangers` should be a data set whose examples have the shape of those of {recipe.dataset}, "
+            f"{source.shape}. Received: strangers={name}, of shape {others.shape}."
+        )
+    return generated.load(others, 1, recipe.batch_size, seed)[1] if smoke else others.test(name, seed, data_dir)
 
 
 def _disturbed(recipe, training, classes, seed):

@@ -192,6 +192,9 @@ class Recipe:
         seed_offset: Added to the seed of initial weights, order and mixes, but not to that of the data, >= 0: for a row
             whose network should be another one than that of the first row.
         epsilon: How far the measure `attacks` may move a pixel, >= 0, in the units it is stored in.
+        attacked: How many test images, at most, that measure attacks, >= 1. Of `n` images an error has a standard error
+            of up to `50 / sqrt(n)` points.
+        strangers: Another data set, whose test examples the measure `ood` takes for strangers; `""` for none.
         broken_images: What to do about image files that cannot be decoded: `"refuse"` stops at the first, and names it;
             `"skip"` decodes all of them beforehand, and leaves out those, by name, from training and from testing.
         measures: What to measure of the trained network beside its error: names in `keras_mixup.zoo.measures`.
@@ -247,6 +250,8 @@ class Recipe:
     held_out: int = setting("an integer >= 0", integer(0), default=0, kind="data")
     seed_offset: int = setting("an integer >= 0", integer(0), default=0)
     epsilon: float = setting("a finite number >= 0", lambda x: finite(x) and x >= 0, default=4.0)
+    attacked: int = setting("a positive integer", integer(1), default=2000)
+    strangers: str = setting(*known(datasets.NAMES, lambda x: not x or datasets.is_file(x)), default="", kind="data")
     broken_images: str = setting(*choice(("refuse", "skip")), default="refuse", kind="data")
     measures: tuple[str, ...] = setting(*several(MEASURES), default=())
     score: str = setting(*choice(("last", "best", "median")), default="last")

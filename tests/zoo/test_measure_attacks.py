@@ -23,7 +23,7 @@ SOURCE = dataclasses.replace(
     mean=(120.0, 90.0, 60.0),
     deviation=(60.0, 20.0, 90.0),
 )
-RECIPE = dataclasses.replace(recipes.get("adversarial_small"), rows=(), epsilon=25.0)
+RECIPE = dataclasses.replace(recipes.get("adversarial_small"), rows=(), epsilon=25.0, attacked=70)
 
 
 def weights(seed):
@@ -43,16 +43,30 @@ def logits(images, seed):
     return ((images - SOURCE.mean) / SOURCE.deviation).reshape(len(images), -1) @ kernel + bias
 
 
-def attacked(images, labels, seed, epsilon, steps):
-    """FGSM in so many steps, in double precision."""
-    moved = images = images.astype(float)
+def attacked(images, labels, seed, epsilon, steps, reach=1.0, start=0.0):
+    """FGSM in so many steps, in double precision; all of them reach so many times epsilon."""
+    images = images.astype(float)
+    moved = np.clip(images + start, 0, 255)
     for _ in range(steps):
         z = logits(moved, seed)
         p = np.exp(z - z.max(-1, keepdims=True))
         slope = p / p.sum(-1, keepdims=True) - np.eye(CLASSES)[labels]
         direction = np.sign(slope @ weights(seed)[0].T).reshape(images.shape)
-        moved = np.clip(moved + epsilon / steps * direction, images - epsilon, images + epsilon).clip(0, 255)
+        moved = np.clip(moved + reach * epsilon / steps * direction, images - epsilon, images + epsilon).clip(0, 255)
     return moved
+
+
+def starts(size, epsilon):
+    """Where PGD starts in each part of the images, beside them."""
+    parts = [min(32, size - start) for start in range(0, size, 32)]
+    return np.concatenate([np.random.default_rng(0).uniform(-epsilon, epsilon, (part, *SHAPE)) for part in parts])
+
+
+def by(method, images, labels, seed, epsilon):
+    """The examples of an attack."""
+    if method == "pgd":
+        return attacked(images, labels, seed, epsilon, 10, 2.5, starts(len(images), epsilon))
+    return attacked(images, labels, seed, epsilon, {"fgsm": 1, "ifgsm": 10}[method])
 
 
 def error(images, labels, seed, top=1):
@@ -63,7 +77,6 @@ def error(images, labels, seed, top=1):
 @pytest.fixture
 def data(monkeypatch):
     """150 images, of which 70 are attacked, in parts."""
-    monkeypatch.setattr(attacks, "ATTACKED", 70)
     monkeypatch.setattr(attacks, "BATCH", 32)
     random = np.random.default_rng(9)
     images = random.integers(256, size=(150, *SHAPE), dtype="uint8")
@@ -84,18 +97,19 @@ def test_errors_in_both_boxes_by_numpy(data, tmp_path):
     measured = attacks.measure(network(1), RECIPE, 5, data, tmp_path / "mixup" / "seed5")
     images, labels = chosen(data)
     expected = {
-        f"{box}_{method}{suffix}": error(attacked(images, labels, attacker, 25.0, steps), labels, 1, top)
+        f"{box}_{method}{suffix}": error(by(method, images, labels, attacker, 25.0), labels, 1, top)
         for box, attacker in (("white", 1), ("black", 2))
-        for method, steps in (("fgsm", 1), ("ifgsm", 10))
+        for method in ("fgsm", "ifgsm", "pgd")
         for suffix, top in (("", 1), ("_top5", 5))
     }
     curves = measured.pop("attacks")
     assert measured == pytest.approx(expected) and set(measured) == set(attacks.COLUMNS)
-    assert measured["white_fgsm"] > measured["black_fgsm"] > curves["black"][0] > 0
+    assert measured["white_fgsm"] > measured["black_fgsm"] > curves["black"]["fgsm"][0] > 0
     assert all(measured[f"{box}_fgsm_top5"] != measured[f"{box}_ifgsm_top5"] for box in ("white", "black"))
     for box, attacker in (("white", 1), ("black", 2)):
-        examples = [attacked(images, labels, attacker, epsilon, 1) for epsilon in (0, 1, 2, 4, 8, 16)]
-        assert curves[box] == pytest.approx([error(x, labels, 1) for x in examples])
+        for method in ("fgsm", "ifgsm", "pgd"):
+            examples = [by(method, images, labels, attacker, epsilon) for epsilon in (0, 0.5, 1, 2, 4)]
+            assert curves[box][method] == pytest.approx([error(x, labels, 1) for x in examples])
 
 
 def test_what_the_attack_standardises_is_what_the_network_is_trained_on(data):
@@ -115,7 +129,7 @@ def test_without_a_source_there_is_but_the_white_box(data, tmp_path):
 def test_up_to_ten_classes_have_no_top_5(data, tmp_path):
     few = data._replace(source=dataclasses.replace(SOURCE, classes=SOURCE.classes[:10]))
     measured = attacks.measure(network(1), RECIPE, 0, few, tmp_path / "source" / "seed0")
-    assert set(measured) == {"white_fgsm", "white_ifgsm", "attacks"}
+    assert set(measured) == {"white_fgsm", "white_ifgsm", "white_pgd", "attacks"}
 
 
 def test_a_missing_source_is_refused_before_training(tmp_path):
@@ -143,16 +157,33 @@ def test_what_is_no_image_is_refused(data, tmp_path, features):
         attacks.measure(network(1), RECIPE, 0, other, tmp_path / "source" / "seed0")
 
 
-def test_the_picture_has_a_panel_for_each_box(tmp_path, monkeypatch):
+def curves_of(number):
+    """The errors of each attack at each epsilon, which no two attacks share."""
+    return {method: [number + 10.0 * i + e for e in range(5)] for i, method in enumerate(("fgsm", "ifgsm", "pgd"))}
+
+
+def test_the_picture_has_a_panel_for_each_box_and_attack(tmp_path, monkeypatch):
     from keras_mixup.zoo import figures
 
     drawn = []
-    monkeypatch.setattr(figures, "band", lambda axes, x, values, number, title: drawn.append((title, number, values)))
-    recipe, white, black = recipes.get("adversarial_small"), [1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4, 5]
+
+    def band(axes, x, values, number, title):
+        drawn.append((axes.get_subplotspec().num1, title, number, values))
+
+    monkeypatch.setattr(figures, "band", band)
+    recipe, white, black = recipes.get("adversarial_small"), curves_of(1), curves_of(0)
     both = {"seed": 0, "attacks": {"white": white, "black": black}}
-    found = {"source": [({"seed": 0, "attacks": {"white": white}}, [])], "erm": [(both, []), (both, [])]}
+    found = {
+        "source": [({"seed": 0, "attacks": {"white": white}}, [])],
+        "erm": [(both, []), (both, [])],
+        "mixup": [({"seed": 0}, [])],  # a row that was not attacked
+    }
     attacks.draw(recipe, found, tmp_path / "attacks.png")
-    assert drawn == [("first ERM", 0, [white]), ("second ERM", 1, [white] * 2), ("second ERM", 1, [black] * 2)]
+    methods = list(enumerate(("fgsm", "ifgsm", "pgd")))
+    of_source = [(i, "first ERM", 0, [white[method]]) for i, method in methods]
+    of_erm = [(i, "second ERM", 1, [white[method]] * 2) for i, method in methods]
+    of_erm += [(i + 3, "second ERM", 1, [black[method]] * 2) for i, method in methods]
+    assert sorted(drawn, key=lambda one: one[:2]) == sorted(of_source + of_erm, key=lambda one: one[:2])
     assert (tmp_path / "attacks.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -178,16 +209,18 @@ def test_smoke(tmp_path):
 
 def test_all_epsilons_of_all_seeds_are_kept_beside_the_picture(tmp_path):
     recipe = recipes.get("adversarial_small")
-    white, black = [[4.0 + seed + 3 * e for e in attacks.EPSILONS] for seed in (0, 1)], [[1.5, 2, 3, 5, 8, 13]] * 2
+    white, black = [curves_of(4.0 + seed) for seed in (0, 1)], [curves_of(1.5), curves_of(2.5)]
     found = {
         "source": [({"seed": 4, "attacks": {"white": white[0]}}, [])],
         "erm": [({"seed": i, "attacks": {"white": white[i], "black": black[i]}}, []) for i in (0, 1)],
     }
     attacks.draw(recipe, found, tmp_path / "attacks.png")
     kept = json.loads((tmp_path / "attacks.json").read_text())
-    assert kept["epsilons"] == [0, 1, 2, 4, 8, 16]
-    assert kept["rows"]["source"] == {"seeds": [4], "white": [white[0]]}
-    assert kept["rows"]["erm"] == {"seeds": [0, 1], "white": white, "black": black}
+    assert kept["epsilons"] == [0, 0.5, 1, 2, 4]
+    assert kept["rows"]["source"] == {"seeds": [4], "white": {name: [c] for name, c in white[0].items()}}
+    for box, values in (("white", white), ("black", black)):
+        assert kept["rows"]["erm"][box] == {name: [one[name] for one in values] for name in values[0]}
+    assert kept["rows"]["erm"]["seeds"] == [0, 1]
     assert (tmp_path / "attacks.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from keras_mixup.zoo import datasets, measures, recipes, runs, scores
 from keras_mixup.zoo.datasets.splits import Arrays
+from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.examples import Data
 from keras_mixup.zoo.measures import calibration, ood, overlap
 from keras_mixup.zoo.recipe import for_row
@@ -134,7 +135,7 @@ def test_noise_has_the_moments_of_the_training_pixels(world, tmp_path):
             return network.predict_on_batch(batch)
 
     found = ood.measure(Spy(), recipes.get("digits"), 0, data, tmp_path)
-    assert set(found) == set(ood.COLUMNS)
+    assert set(found) == {"auroc_noise", "auroc_blocks"}
     noise, blocks = (np.concatenate(seen[i : i + 3]) for i in (0, 3))
     assert noise.shape == blocks.shape == (1100, *SHAPE)
     training = (data.training.features.reshape(-1, 2).astype("float64") - 100.0) / 50.0
@@ -147,6 +148,35 @@ def test_noise_has_the_moments_of_the_training_pixels(world, tmp_path):
         assert found[key] == pytest.approx(100 * pairs.mean(), abs=0.01)
     again = ood.measure(network, recipes.get("digits"), 0, data, tmp_path)
     assert again == pytest.approx(found) and again != ood.measure(network, recipes.get("digits"), 1, data, tmp_path)
+
+
+def test_strangers_of_another_set_are_standardised_as_the_network_knows_it(world, tmp_path):
+    network, data = world
+    strangers = Arrays(np.random.default_rng(3).integers(40, 90, (700, *SHAPE), "uint8"), np.zeros(700, int))
+    found = ood.measure(network, recipes.get("digits"), 0, data._replace(strangers=strangers), tmp_path)
+    known, strange = (softmax(logits(network, split)).max(1) for split in (data.test, strangers))
+    pairs = (known[:, None] > strange) + 0.5 * (known[:, None] == strange)
+    assert found["auroc_strangers"] == pytest.approx(100 * pairs.mean(), abs=0.01) != pytest.approx(50, abs=1)
+    assert set(found) == set(ood.COLUMNS)
+
+
+def test_strangers_are_the_test_examples_of_the_set_that_the_recipe_names(tiny_fashion_mnist):
+    own = dataclasses.replace(recipes.get("digits"), dataset="cifar10", strangers="svhn_cropped")
+    data = runs.load(own, own.rows[0], 0, smoke=True)
+    assert data.strangers.features.shape[1:] == (32, 32, 3) and len(data.strangers) == own.batch_size
+    fashion = dataclasses.replace(recipes.get("fashion_mnist"), train_size=10, strangers="fashion_mnist")
+    data = runs.load(fashion, fashion.rows[0], 0, tiny_fashion_mnist)
+    assert len(data.test) > 10 and np.array_equal(data.strangers.features, data.test.features)
+    assert runs.load(recipes.get("digits"), recipes.get("digits").rows[0], 0).strangers is None
+
+
+@pytest.mark.parametrize("name", ["cifar10", "iris"])
+def test_strangers_of_another_shape_are_refused(name):
+    recipe = dataclasses.replace(recipes.get("digits"), strangers=name)
+    with pytest.raises(
+        UserError, match=r"^`strangers` should be a data set whose examples have the shape of those of "
+    ):
+        runs.load(recipe, recipe.rows[0], 0)
 
 
 def test_what_is_no_image_has_no_blocks(tmp_path):

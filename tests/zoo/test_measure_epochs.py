@@ -49,7 +49,10 @@ def test_the_interval_of_folds_is_that_of_folds(tmp_path):
     rows = (Row("erm", "ERM"), Row("mixup", "mixup", Mixup(alpha=1.0)))
     recipe = dataclasses.replace(recipes.get("graphs"), rows=rows)
     found = {
-        name: [({"seed": i, "sizes": {"training": 90, "test": 10}}, [{"epoch": 1, "test_error": e}]) for i, e in enumerate(errors)]
+        name: [
+            ({"seed": i, "sizes": {"training": 90, "test": 10}}, [{"epoch": 1, "test_error": e}])
+            for i, e in enumerate(errors)
+        ]
         for name, errors in {"erm": (9.0, 7.0, 8.0, 6.5), "mixup": (7.5, 6.75, 7.25, 6.0)}.items()
     }
     (table,) = epochs.summary(recipe, found)

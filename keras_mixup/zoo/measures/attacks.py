@@ -3,6 +3,9 @@
 White box: the network that is tested makes the examples. Black box: that of the row `source`, of the same seed, does.
 """
 
+import functools
+import itertools
+
 import keras
 import numpy as np
 
@@ -11,12 +14,15 @@ from keras_mixup.zoo import atomic, recipes, scores
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.train import NETWORK
 
-ATTACKED = 2000  # test images at most, drawn once for all rows and seeds
 BATCH = 100
-EPSILONS = (0, 1, 2, 4, 8, 16)  # of the picture
+EPSILONS = (0, 0.5, 1, 2, 4)  # of the picture
 SOURCE = "source"
 BOXES = {"white": "white box", "black": "black box"}
-METHODS = {"fgsm": ("FGSM", attacks.fgsm), "ifgsm": ("I-FGSM", attacks.iterated_fgsm)}
+METHODS = {
+    "fgsm": ("FGSM", attacks.fgsm),
+    "ifgsm": ("I-FGSM", attacks.iterated_fgsm),
+    "pgd": ("PGD", functools.partial(attacks.pgd, seed=0)),
+}
 COLUMNS = {
     f"{box}_{method}{suffix}": (f"{box} {METHODS[method][0]}{words} (%)", 1)
     for suffix, words in (("", ""), ("_top5", ", top-5"))
@@ -25,15 +31,17 @@ COLUMNS = {
 }
 NOTE = (
     "White and black: error on adversarial examples made by the network itself, and by that of the row "
-    f"{SOURCE} of the same seed; on {ATTACKED:,} test images, or on all if there are fewer, the same for every row. No "
-    "pixel moves by more than epsilon, in the units that images are stored in: photographs go from 0 to 255, `digits` "
-    "from 0 to 16. Epsilon is 4 if the settings do not say; I-FGSM takes 10 steps."
+    f"{SOURCE} of the same seed; on 2,000 test images if the settings do not say (`attacked`), or on all if there are "
+    "fewer, the same for every row and seed. No pixel moves by more than epsilon, in the units that images are stored "
+    "in: photographs go from 0 to 255, `digits` from 0 to 16. Epsilon is 4 if the settings do not say; I-FGSM takes 10 "
+    "steps, and so does PGD, which starts at a random point. Where PGD finds fewer errors than FGSM, or the white box "
+    "fewer than the black one, gradients are masked, and the network is less robust than it looks."
 )
 PICTURE = "attacks.png"
 
 
 def measure(network, recipe, seed, data, folder):
-    """The errors under attack, of the recipe's `epsilon`; and those against FGSM of several for the picture.
+    """The errors under attack, of the recipe's `epsilon`; and those of several for the picture.
 
     Top-5 errors are given for more than ten classes; those in the black box where there is a row `source`, but not for
     that row.
@@ -41,16 +49,17 @@ def measure(network, recipe, seed, data, folder):
     Raises:
         UserError: If the data are no images of 8 bits.
     """
-    images, labels = _chosen(data)
+    images, labels = _chosen(data, recipe.attacked)
     attackers, preprocess = _attackers(network, folder), _standardise(data.source)
-    asked = {(box, method, recipe.epsilon): [] for box in attackers for method in METHODS}
-    asked |= {(box, "fgsm", epsilon): [] for box in attackers for epsilon in EPSILONS}
+    epsilons = {*EPSILONS, recipe.epsilon}
+    asked = {(box, method, epsilon): [] for box in attackers for method in METHODS for epsilon in epsilons}
     for start in range(0, len(images), BATCH):
         part = slice(start, start + BATCH)
         pixels = images[part].astype("float32")
         for (box, method, epsilon), logits in asked.items():
             _, attack = METHODS[method]
-            x = attack(attackers[box], pixels, labels[part], epsilon, preprocess=preprocess)
+            options = {"preprocess": preprocess, "batch_size": BATCH}
+            x = attack(attackers[box], pixels, labels[part], epsilon, **options) if epsilon else pixels
             logits.append(keras.ops.convert_to_numpy(network(preprocess(x), training=False)))
 
     def error(*one, top=1):
@@ -62,14 +71,19 @@ def measure(network, recipe, seed, data, folder):
         for suffix, top in tops.items()
         for box in attackers
         for method in METHODS
-    } | {"attacks": {box: [error(box, "fgsm", epsilon) for epsilon in EPSILONS] for box in attackers}}
+    } | {
+        "attacks": {
+            box: {method: [error(box, method, epsilon) for epsilon in EPSILONS] for method in METHODS}
+            for box in attackers
+        }
+    }
 
 
-def _chosen(data):
-    """The test images to attack, as they are stored, and their labels."""
+def _chosen(data, number):
+    """So many test images to attack, as they are stored, and their labels; drawn once for all rows and seeds."""
     size, start, parts = len(data.test), 0, []
     chosen = np.zeros(size, bool)
-    chosen[np.random.default_rng(0).permutation(size)[:ATTACKED]] = True
+    chosen[np.random.default_rng(0).permutation(size)[:number]] = True
     for images, labels in data.test.batches(BATCH).as_numpy_iterator():
         if data.source.transform is not None or np.ndim(images) != 4 or images.dtype != np.uint8:
             raise UserError(
@@ -111,38 +125,39 @@ def _source(folder):
 
 
 def kept(found):
-    """The errors under FGSM of the picture: of each row its seeds, and of each box a list per seed."""
-    rows = {
-        name: {
-            "seeds": [result["seed"] for result, _ in pairs],
-            **{box: [r["attacks"][box] for r, _ in pairs] for box in BOXES if box in pairs[0][0]["attacks"]},
+    """The errors of the picture: of each row its seeds, and of each box and attack a list per seed."""
+    rows = {}
+    for name, pairs in found.items():
+        taken = [result["attacks"] for result, _ in pairs]
+        boxes = [box for box in BOXES if all(box in one for one in taken)]
+        rows[name] = {"seeds": [result["seed"] for result, _ in pairs]} | {
+            box: {method: [one[box][method] for one in taken] for method in METHODS} for box in boxes
         }
-        for name, pairs in found.items()
-        if "attacks" in pairs[0][0]
-    }
     return {"epsilons": list(EPSILONS), "rows": rows}
 
 
 def draw(recipe, found, path, smoke=False):
-    """Draw the error against epsilon, a panel for each box; `attacks.json` beside it has the value of every seed."""
+    """Draw the error against epsilon, a panel for each box and attack; `attacks.json` beside it has every seed."""
     from keras_mixup.zoo import figures
 
-    atomic.write(path.with_suffix(".json"), kept(found))
-
-    taken = {name: [result["attacks"] for result, _ in pairs] for name, pairs in found.items()}
-    rows = [row for row in recipe.rows if row.name in taken]
-    boxes = [box for box in BOXES if any(box in one for pairs in taken.values() for one in pairs)]
-    with figures.figure_file(path, figsize=(0.4 + 3.4 * len(boxes), 3.6)) as figure:
-        for axes, box in zip(figure.subplots(1, len(boxes), sharey=True, squeeze=False)[0], boxes, strict=True):
+    attacked = {name: pairs for name, pairs in found.items() if "attacks" in pairs[0][0]}
+    everything = kept(attacked)
+    atomic.write(path.with_suffix(".json"), everything)
+    rows = [row for row in recipe.rows if row.name in attacked]
+    boxes = [box for box in BOXES if any(box in one for one in everything["rows"].values())]
+    with figures.figure_file(path, figsize=(0.4 + 2.7 * len(METHODS), 0.9 + 2.5 * len(boxes))) as figure:
+        grid = figure.subplots(len(boxes), len(METHODS), sharex=True, sharey=True, squeeze=False)
+        for (box, method), axes in zip(itertools.product(boxes, METHODS), grid.ravel(), strict=True):
             for i, row in enumerate(rows):
-                curves = [one[box] for one in taken[row.name] if box in one]
-                if curves:
-                    figures.band(axes, np.array(EPSILONS), curves, i, row.title)
-            axes.set_xscale("symlog", base=2, linthresh=1, linscale=0.5)
+                if box in everything["rows"][row.name]:
+                    figures.band(axes, np.array(EPSILONS), everything["rows"][row.name][box][method], i, row.title)
+            axes.set_xscale("symlog", base=2, linthresh=0.5, linscale=0.5)
             axes.set_xticks(EPSILONS, map(str, EPSILONS))
             axes.set_ylim(0, 102)
-            axes.set_title(BOXES[box])
+            axes.set_title(f"{METHODS[method][0]}, {BOXES[box]}")
+        for axes in grid[-1]:
             axes.set_xlabel("epsilon, in values of pixels")
-        figure.axes[0].set_ylabel("error under FGSM (%)")
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, handlelength=3.2)
+        for axes in grid[:, 0]:
+            axes.set_ylabel("error (%)")
+        figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=3, handlelength=3.2)
         figures.headline(figure, f"{recipe.name}: adversarial examples, mean and band over seeds", smoke)

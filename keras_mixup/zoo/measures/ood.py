@@ -14,17 +14,19 @@ GRID = 4
 COLUMNS = {
     "auroc_noise": ("AUROC noise (%)", 2),
     "auroc_blocks": ("AUROC blocks (%)", 2),
+    "auroc_strangers": ("AUROC strangers (%)", 2),
 }
 NOTE = (
     "AUROC: chance that the winning score of a test example is above that of a stranger; higher is better, 50 is "
     "chance. Strangers: Gaussian noise with the mean and deviation of the training pixels, by channel; and test images "
-    f"cut into {GRID} x {GRID} blocks that are shuffled."
+    f"cut into {GRID} x {GRID} blocks that are shuffled; and, in a column of their own, the test examples of the data "
+    "set that the settings name, if they do."
 )
 PICTURE = None
 
 
 def measure(network, recipe, seed, data, folder):
-    """AUROC against noise, if the network takes one array, and against shuffled blocks, if it takes images."""
+    """AUROC against noise, if the network takes one array, shuffled blocks, if it takes images, and another set."""
     if isinstance(network.input_shape, dict):
         return {}
     known = winning_score(logits_of(network, data.test, data.source))
@@ -39,6 +41,9 @@ def measure(network, recipe, seed, data, folder):
     if len(shape) == 3 and shape[0] % GRID == shape[1] % GRID == 0:
         blocks = (shuffle_blocks(batch, random) for batch in _batches(data.test, data.source))
         found["auroc_blocks"] = auroc(known, _scores(network, blocks))
+    if data.strangers is not None:
+        # Standardised as the network knows it, which knows no other set.
+        found["auroc_strangers"] = auroc(known, winning_score(logits_of(network, data.strangers, data.source)))
     return found
 
 

@@ -14,8 +14,8 @@ images; all 10,000 test images are used. No augmentation but the mixing. The bud
 test error no longer moves in the last epochs. The second command trains on all 60,000.
 
 MixupE with eta 0 is a control of our own, announced with five seeds for all rows and not run yet: its second, clean
-pass in training moves the averages of batch normalisation, but it has no penalty. What MixupE gains over it, the penalty does; what it gains over
-mixup may be either.
+pass in training moves the averages of batch normalisation, but it has no penalty. What MixupE gains over it, the
+penalty does; what it gains over mixup may be either.
 """
 
 from keras_mixup.methods import CutMix, Mixup
