@@ -412,8 +412,8 @@ def show(table, console, cells=cells):
     lines = _under_headings(table, lines)
     grid = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
     for i, heading in enumerate(header):
-        # Headings and long titles may take two lines, figures may not.
-        widest = max((len(line[i]) for line in lines), default=0)
+        # Headings and long titles may take several lines, figures and words may not.
+        widest = max(map(len, [*(line[i] for line in lines), *heading.split()]), default=0)
         grid.add_column(heading, justify="right" if i else "left", min_width=widest if i else min(widest, TITLE))
     for line in lines:
         grid.add_row(*line)
