@@ -64,8 +64,7 @@ def curves(recipe, found, path, smoke=False):
             for axes, key in zip(np.ravel(figure.subplots(1, len(keys))), keys, strict=True):
                 _lines(axes, rows, [row.title for row in rows], found, key)
                 axes.set_title(PANELS[key])
-            columns = 3 if len(rows) in (3, 5, 6) else min(2, len(rows))
-            figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=columns, handlelength=3.2)
+            legend(figure, axes, handlelength=3.2)
             headline(figure, text, smoke)
         return
     columns = min(3, len(panels))
@@ -136,9 +135,20 @@ def band(axes, x, values, number, title, floor=-np.inf):
         axes.fill_between(x, low, mean + spread, color=line["color"], alpha=0.15, linewidth=0)
 
 
+def legend(figure, axes, **options):
+    """Write the legend of `axes` below the figure, in as few lines as there is room for."""
+    handles, labels = axes.get_legend_handles_labels()
+    for lines in range(1, len(labels) + 1):
+        columns = -(-len(labels) // lines)
+        written = figure.legend(handles, labels, loc="outside lower left", ncols=columns, **options)
+        if columns == 1 or written.get_window_extent().width <= figure.bbox.width:
+            return
+        written.remove()
+
+
 def headline(figure, text, smoke=False):
     """Write what a figure shows above it, and that it is but a trial if it is one."""
-    figure.suptitle(f"{'SMOKE TEST on generated data; ' * smoke}{text}", fontsize=9, x=0.005, ha="left")
+    figure.suptitle(f"{'SMOKE TEST on generated data; ' * smoke}{text}", fontsize=9, x=0.005, ha="left", wrap=True)
 
 
 @contextlib.contextmanager

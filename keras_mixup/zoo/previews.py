@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from keras_mixup.zoo import figures
 from keras_mixup.zoo.ablation import InputsOnly
 from keras_mixup.zoo.datasets.splits import Arrays
-from keras_mixup.zoo.figures import LINES, figure_file
 from keras_mixup.zoo.recipe import for_row
 
 SIZE = 64
@@ -32,7 +32,7 @@ def preview(recipe, row, data, path, smoke=False):
         features = data.source.features(features)
     draw = None if isinstance(features, dict) else {2: _points, 3: _images, 4: _images}.get(np.ndim(features))
     if not rows or draw is None:
-        with figure_file(path, figsize=(7.2, 0.6)) as figure:
+        with figures.figure_file(path, figsize=(7.2, 0.6)) as figure:
             figure.suptitle(f"{recipe.name} mixes nothing here that can be drawn.", fontsize=9)
         return
     draw(rows, np.asarray(features, "float32"), labels, data, path, smoke)
@@ -71,7 +71,7 @@ def _images(rows, images, labels, data, path, smoke):
     low, high = np.percentile(images, (1, 99)) if spectrograms else (images.min(), images.max())
     images = np.clip((images - low) / max(high - low, 1e-6), 0, 1)
     origin = "lower" if spectrograms else "upper"
-    with figure_file(path, figsize=(7.2, 3.75 * len(rows) + 0.3)) as figure:
+    with figures.figure_file(path, figsize=(7.2, 3.75 * len(rows) + 0.3)) as figure:
         blocks = figure.subfigures(len(rows), 1, squeeze=False, hspace=0.06)[:, 0]
         for block, row in zip(blocks, rows, strict=True):
             mixed, shares = _mixed(row.method, images)
@@ -122,7 +122,7 @@ def _points(rows, features, labels, data, path, smoke):
 
     originals, columns = flat(features), min(3, len(rows))
     lines = -(-len(rows) // columns)
-    with figure_file(path, figsize=(max(3.4 * columns, 6.0), 3.3 * lines + 0.5)) as figure:
+    with figures.figure_file(path, figsize=(max(3.4 * columns, 6.0), 3.3 * lines + 0.5)) as figure:
         grid = figure.subplots(lines, columns, squeeze=False).ravel()
         for axes, row in zip(grid, rows, strict=False):
             mixed, shares = _mixed(row.method, features)
@@ -140,7 +140,7 @@ def _points(rows, features, labels, data, path, smoke):
                 axes.set_aspect("equal", adjustable="datalim")
         for axes in grid[len(rows) :]:
             axes.axis("off")
-        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower left", ncols=4, fontsize=7.5)
+        figures.legend(figure, grid[0], fontsize=7.5)
         warning = "SMOKE TEST on generated data; " * smoke
         figure.suptitle(f"{warning}{FORMULA}, {len(features)} training examples", fontsize=9, x=0.005, ha="left")
 
@@ -148,10 +148,10 @@ def _points(rows, features, labels, data, path, smoke):
 def _kinds(labels, source):
     """Groups of examples that are drawn alike: label, style, and which; classes, or all where there are too many."""
     classes = np.unique(labels)
-    if np.issubdtype(labels.dtype, np.floating) or len(classes) > len(LINES) - 1:
-        yield "examples", {"edgecolors": LINES[1]["color"], "marker": "o"}, slice(None)
+    if np.issubdtype(labels.dtype, np.floating) or len(classes) > len(figures.LINES) - 1:
+        yield "examples", {"edgecolors": figures.LINES[1]["color"], "marker": "o"}, slice(None)
         return
-    for line, label in zip(LINES[1:], classes, strict=False):
+    for line, label in zip(figures.LINES[1:], classes, strict=False):
         yield source.classes[label], {"edgecolors": line["color"], "marker": line["marker"]}, labels == label
 
 

@@ -44,7 +44,7 @@ def figures(monkeypatch):
         drawn.append(Figure(**arguments))
         yield drawn[-1]
 
-    monkeypatch.setattr(previews, "figure_file", keep)
+    monkeypatch.setattr(previews.figures, "figure_file", keep)
     return drawn
 
 

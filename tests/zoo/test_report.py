@@ -360,3 +360,15 @@ def test_curves_have_a_panel_for_each_score_or_each_network(recipe, tmp_path, mo
     else:
         expected = ["training loss on own targets", "test error (%)", "test NLL (nats)"]
         assert titles == [(title, 3) for title in expected]
+
+
+@pytest.mark.parametrize("letters, columns", [(3, 4), (24, 2), (45, 1)])
+def test_a_legend_takes_as_few_lines_as_there_is_room_for(tmp_path, letters, columns):
+    """Of four titles of so many letters; three columns and one title below would look lost."""
+    with figures.figure_file(tmp_path / "legend.png", figsize=(5.0, 3.0)) as figure:
+        axes = figure.subplots()
+        for i in range(4):
+            axes.plot([0, 1], [i, 1], label=letters * str(i))
+        figures.legend(figure, axes)
+        (written,) = figure.legends
+        assert written._ncols == columns and written.get_window_extent().width <= figure.bbox.width

@@ -139,18 +139,20 @@ def kept(found):
 def draw(recipe, found, path, smoke=False):
     """Draw the error against epsilon, a panel for each box and attack; `attacks.json` beside it has every seed."""
     from keras_mixup.zoo import figures
+    from keras_mixup.zoo.report import split_titles
 
     attacked = {name: pairs for name, pairs in found.items() if "attacks" in pairs[0][0]}
     everything = kept(attacked)
     atomic.write(path.with_suffix(".json"), everything)
     rows = [row for row in recipe.rows if row.name in attacked]
+    common, titles = split_titles([row.title for row in rows])
     boxes = [box for box in BOXES if any(box in one for one in everything["rows"].values())]
     with figures.figure_file(path, figsize=(0.4 + 2.7 * len(METHODS), 0.9 + 2.5 * len(boxes))) as figure:
         grid = figure.subplots(len(boxes), len(METHODS), sharex=True, sharey=True, squeeze=False)
         for (box, method), axes in zip(itertools.product(boxes, METHODS), grid.ravel(), strict=True):
-            for i, row in enumerate(rows):
+            for i, (row, title) in enumerate(zip(rows, titles, strict=True)):
                 if box in everything["rows"][row.name]:
-                    figures.band(axes, np.array(EPSILONS), everything["rows"][row.name][box][method], i, row.title)
+                    figures.band(axes, np.array(EPSILONS), everything["rows"][row.name][box][method], i, title)
             axes.set_xscale("symlog", base=2, linthresh=0.5, linscale=0.5)
             axes.set_xticks(EPSILONS, map(str, EPSILONS))
             axes.set_ylim(0, 102)
@@ -159,5 +161,6 @@ def draw(recipe, found, path, smoke=False):
             axes.set_xlabel("epsilon, in values of pixels")
         for axes in grid[:, 0]:
             axes.set_ylabel("error (%)")
-        figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=3, handlelength=3.2)
-        figures.headline(figure, f"{recipe.name}: adversarial examples, mean and band over seeds", smoke)
+        figures.legend(figure, grid[0, 0], handlelength=3.2)
+        shown = f"{recipe.name}{common and f', {common}'}"
+        figures.headline(figure, f"{shown}: adversarial examples, mean and band over seeds", smoke)

@@ -94,5 +94,5 @@ def draw(recipe, found, path, smoke=False):
             axes.set_title(title)
             axes.set_xlabel("weight of the first example")
             axes.set_ylim(bottom=0)
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=3, handlelength=3.2)
+        figures.legend(figure, axes, handlelength=3.2)
         figures.headline(figure, f"{recipe.name}: between pairs of test examples, mean and band over seeds", smoke)

@@ -124,5 +124,5 @@ def draw(recipe, found, path, smoke=False):
         axes.invert_yaxis()
         axes.grid(axis="x", color="0.9")
         axes.set_xlabel("test error (%)")
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2)
+        figures.legend(figure, axes)
         figures.headline(figure, f"{recipe.name}: test images deformed, mean and standard deviation over seeds", smoke)

@@ -73,5 +73,5 @@ def draw(recipe, found, path, smoke=False):
             axes.set_title(COLUMNS[key][0])
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=3, handlelength=3.2)
+        figures.legend(figure, axes, handlelength=3.2)
         figures.headline(figure, f"{recipe.name}: directional derivatives, mean and band over seeds", smoke)

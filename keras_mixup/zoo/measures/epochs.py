@@ -112,5 +112,5 @@ def draw(recipe, found, path, smoke=False):
             axes.set_xlabel(f"error minus {titles[0]} (points)")
         for axes in grid.ravel()[len(tables) :]:
             axes.axis("off")
-        figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=3)
+        figures.legend(figure, grid[0, 0])
         figures.headline(figure, f"{recipe.name}: differences with 95 % intervals, by epoch chosen", smoke)

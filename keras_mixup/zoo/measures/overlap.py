@@ -50,7 +50,7 @@ def draw(recipe, found, path, smoke=False):
             best = sorted({(result["overlap_share"], result["best_nll"]) for result in first})
             axes.plot(*zip(*best, strict=True), color="0.6", linewidth=1.0, label="best possible", zorder=0)
             axes.set(xlabel="overlap (%)", ylim=(0, None), title=f"NLL of {network} on the test set (nats)")
-        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, handlelength=3.2)
+        figures.legend(figure, grid[0], handlelength=3.2)
         figures.headline(figure, f"{recipe.name}: mean and standard deviation over seeds", smoke)
 
 
