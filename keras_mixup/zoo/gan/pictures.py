@@ -8,13 +8,14 @@ from keras_mixup.zoo.figures import LINES, figure_file
 from keras_mixup.zoo.gan import mixtures
 
 MORE_LINES = (*LINES, {"color": "#56b4e9", "linestyle": (0, (2, 1)), "marker": "X"})
+MOST_LINES = 6  # of one block
 REACH = 1.5
 REAL = 2000
 SMOKE = "SMOKE TEST; "
 
 
 def samples(recipe, kept, path, smoke=False):
-    """Draw samples as training goes on, a row of panels for each row of the recipe, with real points behind them.
+    """Draw samples as training goes on, a strip of panels for each row of the recipe, with real points behind them.
 
     Args:
         recipe: A `ToyRecipe`.
@@ -22,41 +23,48 @@ def samples(recipe, kept, path, smoke=False):
         path: Where to write the PNG.
         smoke: Whether the runs are trials; the title then says so.
     """
-    rows = [row for row in recipe.rows if row.name in kept]
-    columns = list(kept[rows[0].name])
-    cell = 1.2
-    label = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
-    with figure_file(path, figsize=(cell * len(columns) + 0.5, cell * len(rows) + 0.6)) as figure:
-        grid = figure.subplots(len(rows), len(columns), squeeze=False)
-        for line, row in zip(grid, rows, strict=True):
-            real = mixtures.mixture(row.method.data).sample(REAL, seed=(5, 6)).numpy()
-            for axes, iteration in zip(line, columns, strict=True):
-                points = kept[row.name][iteration]
-                axes.scatter(*real.T, s=5, color="0.75", linewidths=0, rasterized=True)
+    blocks = _side_by_side([row for row in recipe.rows if row.name in kept])
+    iterations = list(kept[blocks[0][0].name])
+    cell, lines = 1.2, max(map(len, blocks))
+    size = (len(blocks) * (cell * len(iterations) + 0.4), cell * lines + 0.6)
+    with figure_file(path, figsize=size) as figure:
+        for part, rows in zip(figure.subfigures(1, len(blocks), squeeze=False)[0], blocks, strict=True):
+            grid = part.subplots(lines, len(iterations), squeeze=False)
+            for strip, row in zip(grid, rows, strict=False):
+                real = mixtures.mixture(row.method.data).sample(REAL, seed=(5, 6)).numpy()
                 color = LINES[2]["color"] if row.method.alpha else LINES[1]["color"]
-                axes.scatter(*points.T, s=1.2, color=color, linewidths=0, rasterized=True)
-                axes.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), xticks=[], yticks=[], aspect="equal")
-                axes.spines[:].set(visible=True, linewidth=0.4, color="0.6")
-                beyond = np.mean(np.any(np.abs(points) > REACH, axis=1))
-                if beyond >= 0.005:
-                    axes.text(
-                        0.97,
-                        0.03,
-                        f"{beyond:.0%} outside",
-                        transform=axes.transAxes,
-                        fontsize=6,
-                        ha="right",
-                        bbox=label,
-                    )
-            line[0].set_ylabel(
-                "\n".join(row.title.parts),
-                fontsize=7.5,
-            )
-        for axes, iteration in zip(grid[0], columns, strict=True):
-            axes.set_title(f"iteration {int(iteration):,}", fontsize=8, loc="center")
+                for axes, iteration in zip(strip, iterations, strict=True):
+                    _points(axes, real, kept[row.name][iteration], color)
+                strip[0].set_ylabel("\n".join(row.title.parts), fontsize=7.5)
+            for axes in grid[len(rows) :].ravel():
+                axes.axis("off")
+            for axes, iteration in zip(grid[0], iterations, strict=True):
+                axes.set_title(f"iteration {int(iteration):,}", fontsize=8, loc="center")
         warning = SMOKE if smoke else ""
         what = "grey: data, blue: samples of a plain GAN, orange: of one with mixup"
         figure.suptitle(f"{warning}{what}", fontsize=8, x=0.01, ha="left")
+
+
+def _side_by_side(rows):
+    """Rows in blocks that together have the form of a screen: one for each kind of data, or two of one kind."""
+    kinds = list(dict.fromkeys(row.method.data for row in rows))
+    if len(kinds) > 1:
+        return [[row for row in rows if row.method.data == kind] for kind in kinds]
+    half = -(-len(rows) // 2)
+    return [rows] if len(rows) <= MOST_LINES else [rows[:half], rows[half:]]
+
+
+def _points(axes, real, generated, color):
+    """Draw generated points over real ones, and say how many of them are outside of the panel."""
+    axes.scatter(*real.T, s=5, color="0.75", linewidths=0, rasterized=True)
+    axes.scatter(*generated.T, s=1.2, color=color, linewidths=0, rasterized=True)
+    axes.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), xticks=[], yticks=[], aspect="equal")
+    axes.spines[:].set(visible=True, linewidth=0.4, color="0.6")
+    beyond = np.mean(np.any(np.abs(generated) > REACH, axis=1))
+    if beyond >= 0.005:
+        label = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
+        words = f"{beyond:.0%} outside"
+        axes.text(0.97, 0.03, words, transform=axes.transAxes, fontsize=6, ha="right", bbox=label)
 
 
 def curves(recipe, found, key, label, path, smoke=False, scale="linear"):
