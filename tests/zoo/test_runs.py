@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import pytest
 
@@ -107,3 +108,19 @@ def test_a_smoke_test_starts_anew(tmp_path, capsys):
     assert main(argv) == 0
     captured = capsys.readouterr()
     assert "cannot be used" not in captured.err and report.SMOKE in captured.out
+
+
+def test_a_table_is_made_of_runs_that_were_copied_from_elsewhere(tmp_path, capsys):
+    """By days or by machines: of a finished run the JSON files are enough."""
+    day, whole = tmp_path / "monday", tmp_path / "whole"
+    assert run(day, "epochs=1") == 0
+    there = json.loads((day / "table.json").read_text())["rows"][0]
+    for path in runs.folder(day, ROW, 0).glob("*.json"):
+        (runs.folder(whole, ROW, 0)).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, runs.folder(whole, ROW, 0))
+    capsys.readouterr()
+    assert main([*SHORT, "epochs=1", "--seeds", "2", "--out", str(whole)]) == 0
+    assert "digits: 2 runs in" in (out := capsys.readouterr().out) and ", 1 finished already." in out
+    (row,) = json.loads((whole / "table.json").read_text())["rows"]
+    assert row["seeds"] == [0, 1] and row["error"]["values"][0] == there["error"]["values"][0]
+    assert run(day, "epochs=2") == run(whole, "epochs=2") == 2  # with other settings it is refused, as any finished run
