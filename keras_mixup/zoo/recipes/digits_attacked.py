@@ -9,6 +9,9 @@ and 5.3 against 1.4 %. 4 s of training per run on one core shared with other wor
 
     keras-mixup run digits_attacked
 
+To be run again, announced: with PGD, and with every attack at epsilons 0.5, 1, 2 and 4. Hypotheses and rows are the
+same; mixes are drawn anew, as the library draws others since.
+
 Hypothesis: against FGSM in the white box, and against FGSM and I-FGSM in the black box, mixup with alpha 0.2 errs less
 than ERM, as published of ImageNet. It comes from five seeds of the recipe `digits`, so it has to be confirmed by
 others: ten seeds, whose initial weights, orders and mixes are new; the splits of the first five are those of `digits`.
