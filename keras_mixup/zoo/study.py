@@ -98,6 +98,8 @@ class Study:
             own = for_row(self.recipe, row)
             source = datasets.get(own.dataset)
             needs[own.dataset] = source.needs
+            if own.strangers:
+                needs[own.strangers] = datasets.get(own.strangers).needs
             networks.get(own.network)
             for name in own.measures:
                 measures.get(name)

@@ -168,6 +168,7 @@ def test_strangers_are_the_test_examples_of_the_set_that_the_recipe_names(tiny_f
     data = runs.load(fashion, fashion.rows[0], 0, tiny_fashion_mnist)
     assert len(data.test) > 10 and np.array_equal(data.strangers.features, data.test.features)
     assert runs.load(recipes.get("digits"), recipes.get("digits").rows[0], 0).strangers is None
+    assert ("tensorflow_datasets", "tensorflow-datasets") in runs.study(own).packages()
 
 
 @pytest.mark.parametrize("name", ["cifar10", "iris"])
