@@ -130,6 +130,8 @@ def _lines(name, rows, methods, marks):
 
 def _panel(axes, sets, named):
     """The changes by several methods on several data sets, a line for each of both."""
+    from matplotlib.transforms import ScaledTranslation
+
     compared = [m for m in methods(sets) if any(m in rows and rows[m]["baseline"] for rows in sets.values())]
     for i, rows in enumerate(sets.values()):
         for j, method in enumerate(compared):
@@ -152,7 +154,8 @@ def _panel(axes, sets, named):
     axes.set_ylim(len(sets) * step - 1.2, -0.8)
     axes.tick_params(axis="y", length=0)
     if compared:
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7.5)
+        below = axes.transAxes + ScaledTranslation(0.0, -0.5, axes.figure.dpi_scale_trans)  # inches: under the label
+        axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.0), bbox_transform=below, fontsize=7.5)
 
 
 def draw(table, path):
@@ -163,14 +166,14 @@ def draw(table, path):
         path: Where to write the PNG.
     """
     panels, named = by_budget(table), {row["name"]: row for row in table["rows"]}
-    heights = [0.5 + 0.16 * len(sets) * len(methods(sets)) for sets in panels.values()]
-    with figure_file(path, figsize=(6.4, sum(heights) + 0.5 * len(panels) + 0.5)) as figure:
-        grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
+    height = 1.8 + 0.16 * max(len(sets) * len(methods(sets)) for sets in panels.values())
+    with figure_file(path, figsize=(max(4.4 * len(panels), 5.6), height)) as figure:
+        grid = figure.subplots(1, len(panels), squeeze=False)[0]
         for axes, (budget, sets) in zip(grid, panels.items(), strict=True):
             _panel(axes, sets, named)
             axes.set_title(budget)
             score = "RMSE" if any("rmse" in row for rows in sets.values() for row in rows.values()) else "test error"
-            axes.set_xlabel(f"{score}, change against plain training in % of its mean")
+            axes.set_xlabel(f"{score}, change in % of plain training's")
         warning = "SMOKE TEST on generated data; " if table["smoke"] else ""
         figure.suptitle(
             f"{warning}{table['recipe']}: left of the line is better; dots: splits, bars: 95 % intervals of the mean",

@@ -70,7 +70,7 @@ def draw(recipe, found, path, smoke=False):
 
     rows = [row for row in recipe.rows if row.name in found]
     panels = [panel for group in report.comparisons(recipe, rows) for panel in figures.panels_of(group)]
-    columns = min(3, len(panels))
+    columns = min(3 if len(panels) < 7 else 5, len(panels))
     lines = -(-len(panels) // columns)
     with figures.figure_file(path, figsize=(max(3.4 * columns, 5.6), 4.6 * lines + 0.3)) as figure:
         grid = figure.subplots(2 * lines, columns, squeeze=False, sharex=True, height_ratios=[3, 1] * lines)
