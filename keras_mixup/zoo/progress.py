@@ -49,7 +49,7 @@ def progress(console, records, summary):
             nonlocal done
             done += 1
             bar.update(task, completed=sum(records[:done]))
-            what = "left to the process that is making it" if result is None else summary(result)
+            what = "left to the process that is making it, or what it needs" if result is None else summary(result)
             console.print(f"[{done}/{len(records)}] {label}: {what}", markup=False, highlight=False)
 
         yield step, report, finished

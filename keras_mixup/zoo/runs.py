@@ -22,11 +22,8 @@ from typing import Any, NamedTuple
 from keras_mixup.zoo import atomic, checkpoints, studies
 from keras_mixup.zoo.engine import Engine
 from keras_mixup.zoo.errors import UserError
+from keras_mixup.zoo.locks import Busy, alone
 from keras_mixup.zoo.recipe import for_row
-
-
-class Busy(Exception):
-    """Another process is making this run."""
 
 
 def study(recipe):
@@ -255,32 +252,6 @@ def _make(kind, todo, out, data_dir, smoke, devices, console):
             except Busy:
                 result = None
             finished(label, result)
-
-
-@contextlib.contextmanager
-def alone(where, blocking=False):
-    """Keep other processes out of a folder; the system lets them in if this one dies.
-
-    Args:
-        where: The folder; it is created.
-        blocking: Whether to wait until another process has left.
-
-    Raises:
-        Busy: If another process is in it.
-    """
-    import filelock
-
-    lock = filelock.FileLock(where / ".lock", blocking=blocking)
-    with atomic.writable(where):
-        where.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            raise Busy(str(where)) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def collect(recipe, out):

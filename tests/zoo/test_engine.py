@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from keras_mixup.methods import Mixup
-from keras_mixup.zoo import engine, inputs, recipes, runs
+from keras_mixup.zoo import engine, inputs, locks, recipes, runs
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.recipe import Row
 
@@ -159,12 +159,12 @@ def test_a_worker_killed_within_an_epoch_ends_the_others_and_costs_no_figure(alo
 @on_tensorflow
 @pytest.mark.slow
 def test_if_the_chief_may_not_run_no_worker_waits(tmp_path):
-    with runs.alone(tmp_path / "mixup" / "seed0"):
+    with locks.alone(tmp_path / "mixup" / "seed0"):
         workers = cluster(tmp_path)
         errors = [worker.communicate(timeout=900)[1] for worker in workers]
     for worker, error in zip(workers, errors, strict=True):
         assert worker.returncode == 1
-        assert "runs.Busy" in error
+        assert "locks.Busy" in error
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_mixup.cli import main
-from keras_mixup.zoo import checkpoints, datasets, recipes, report, runs
+from keras_mixup.zoo import checkpoints, datasets, locks, recipes, report, runs
 from keras_mixup.zoo.datasets.splits import Arrays
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.examples import Data
@@ -140,6 +140,8 @@ def test_a_missing_source_is_refused_before_training(tmp_path):
     ) as e:
         attacks.check(RECIPE, None, tmp_path / "erm" / "seed0")
     assert str(tmp_path / "source" / "seed0" / "network.keras") in str(e.value)
+    with locks.alone(tmp_path / "source" / "seed0"), pytest.raises(locks.Busy):  # the next seed may be free
+        attacks.check(RECIPE, None, tmp_path / "erm" / "seed0")
     recipe = runs.study(recipes.get(RECIPE.name)).small()
     row = recipe.rows[1]
     data = runs.load(recipe, row, 0, smoke=True)

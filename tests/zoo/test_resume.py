@@ -13,7 +13,7 @@ import pytest
 
 from keras_mixup.cli import main
 from keras_mixup.methods import Mixup
-from keras_mixup.zoo import recipes, runs
+from keras_mixup.zoo import locks, recipes, runs
 from keras_mixup.zoo.recipe import Row
 
 BASE = dataclasses.replace(recipes.get("digits"), rows=(), train_size=90, epochs=3)
@@ -228,5 +228,5 @@ def test_other_seeds_and_processes_do_not_wait_for_a_dead_one(tmp_path):
     wait_for(where / ".lock", process)
     process.kill()
     process.communicate()
-    with runs.alone(where):
+    with locks.alone(where):
         pass

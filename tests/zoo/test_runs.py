@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from keras_mixup.cli import main
-from keras_mixup.zoo import atomic, checkpoints, recipes, report, runs
+from keras_mixup.zoo import atomic, checkpoints, locks, recipes, report, runs
 from keras_mixup.zoo.study import Study
 
 ROW = recipes.get("digits").rows[1]
@@ -19,14 +19,16 @@ def run(out, *settings):
 
 
 def test_a_run_that_another_process_makes_is_left_to_it(tmp_path, monkeypatch, capsys):
-    with runs.alone(runs.folder(tmp_path, ROW, 0)):
+    with locks.alone(runs.folder(tmp_path, ROW, 0)):
         assert run(tmp_path, "epochs=1") == 0
     out = capsys.readouterr().out.replace("\n\n", "\n")  # before version 15, rich ended its progress with a line break
-    assert out.endswith(f"[1/1] {ROW.name}, seed 0: left to the process that is making it\nNo run is finished yet.\n")
+    assert out.endswith(
+        f"[1/1] {ROW.name}, seed 0: left to the process that is making it, or what it needs\nNo run is finished yet.\n"
+    )
     assert not runs.is_finished(tmp_path, ROW, 0)
 
     def write(study, table, out):
-        with pytest.raises(runs.Busy), runs.alone(out):
+        with pytest.raises(locks.Busy), locks.alone(out):
             pass
         written.append(out)
 
@@ -38,9 +40,9 @@ def test_a_run_that_another_process_makes_is_left_to_it(tmp_path, monkeypatch, c
 
 
 def test_two_cannot_be_alone(tmp_path):
-    with runs.alone(tmp_path), pytest.raises(runs.Busy), runs.alone(tmp_path):
+    with locks.alone(tmp_path), pytest.raises(locks.Busy), locks.alone(tmp_path):
         pass
-    with runs.alone(tmp_path):  # both have left
+    with locks.alone(tmp_path):  # both have left
         pass
 
 

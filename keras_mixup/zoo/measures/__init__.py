@@ -14,7 +14,7 @@ Every module has
 and, if it needs something beforehand,
 
     check(recipe, data, folder)
-                raises a `UserError` before training if it is not there
+                raises a `UserError` before training if it is not there, or `Busy` if another process is making it
 
 and, if it is to be followed over training,
 

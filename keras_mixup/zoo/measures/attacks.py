@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_mixup import attacks
-from keras_mixup.zoo import atomic, recipes, scores
+from keras_mixup.zoo import atomic, locks, recipes, scores
 from keras_mixup.zoo.errors import UserError
 from keras_mixup.zoo.train import NETWORK
 
@@ -103,9 +103,16 @@ def _standardise(source):
 
 
 def check(recipe, data, folder):
-    """Make sure that the network of the row `source` is there, if the recipe has such a row and this is another."""
+    """Make sure that the network of the row `source` is there, if the recipe has such a row and this is another.
+
+    Raises:
+        Busy: If another process is training it.
+        UserError: If it is not there.
+    """
     has_source = recipe.name in recipes.names() and SOURCE in {row.name for row in recipes.get(recipe.name).rows}
     if has_source and folder.parent.name != SOURCE and not _source(folder).exists():
+        if locks.is_taken(_source(folder).parent):
+            raise locks.Busy(str(_source(folder)))
         raise UserError(
             f"The row {SOURCE} should be run before the others, with the same seed and --out: its networks make the "
             f"adversarial examples of the black box. Run `keras-mixup run {recipe.name} --row {SOURCE}`, then the same "
