@@ -1,8 +1,8 @@
 """A disc and a ring in the plane: ERM against mixup, as a picture (mixup, figure 1b).
 
-Mixup makes the transition between the classes wide: of the square it leaves 31 % undecided, ERM 7 %, means of 3 seeds.
-The price is 0.9 % test error against none, on a task that has an exact answer. Three seconds per run; 2026-11-21. Table
-and picture: `keras_mixup/zoo/results/rings`.
+Mixup makes the transition between the classes wide: of the square it leaves 33 % undecided, ERM 7 %, means of 3 seeds.
+The price may be test error on a task that has an exact answer, 0.3 % against none: +0.30 [-0.60, 1.20], open. 28
+seconds per run on one core shared with other work; 2026-11-27. Table and picture: `keras_mixup/zoo/results/rings`.
 
     keras-mixup run rings
 
