@@ -1,6 +1,7 @@
 """The test clips of Speech Commands, split by speaker, VGG-11 at a quarter of its width: ERM against mixup.
 
-Announced, and not run yet: there are no results. What follows was written before the first run.
+Announced; one of 15 runs is finished (`keras_mixup/zoo/results/speech_speakers/runs`), so there are no results. What
+follows was written before the first run.
 
     keras-mixup run speech_speakers --data-dir DIR
 
