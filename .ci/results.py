@@ -52,6 +52,8 @@ COMPARED = (
     ("speech_test_clips", "Speech Commands, test clips", "error", "erm", "mixup-0.1"),
     ("corrupt_labels_small", "Fashion-MNIST, half of the labels wrong", "last_error", "50-erm", "50-mixup"),
     ("corrupt_labels_small", "", "last_error", "50-dropout", "50-both"),
+    ("corrupt_labels_10k", "Fashion-MNIST, half of 10,000 labels wrong", "error", "50-erm", "50-mixup"),
+    ("corrupt_labels_10k", "", "error", "50-dropout", "50-both"),
     ("digits_attacked", "300 digits, attacked", "white_fgsm", "erm", "mixup-0.2"),
     ("digits_attacked", "", "black_fgsm", "erm", "mixup-0.2"),
     ("digits_attacked", "", "black_ifgsm", "erm", "mixup-0.2"),
@@ -144,6 +146,17 @@ EFFECTS = (
                 ("mixup against ERM", "best_error", ("erm", "mixup")),
                 ("both against dropout", "best_error", ("dropout", "both")),
             )
+        )
+        + tuple(
+            (
+                f"50 % of 10,000, {title}",
+                "corrupt_labels_10k",
+                "error",
+                f"50-{pair[0]}",
+                f"50-{pair[1]}",
+                ("corrupt_labels", f"50-{pair[0]}", f"50-{pair[1]}"),
+            )
+            for title, pair in (("mixup against ERM", ("erm", "mixup")), ("both against dropout", ("dropout", "both")))
         ),
     ),
     (

@@ -1,6 +1,14 @@
 """Fashion-MNIST, 10,000 images cropped and flipped, many with wrong labels: ERM, dropout, mixup and both.
 
-Announced, and not run yet: there are no results. What follows was written before the first run.
+Of the rows with 50 % wrong labels, which have been run with five seeds, the reverse of the hypotheses is shown: test
+error is 15.43 % for ERM, 21.70 % for dropout, 23.92 % for mixup and 24.69 % for both; seed by seed the differences to
+ERM and their 95 % intervals are +6.27 [5.45, 7.09], +8.49 [7.93, 9.06] and +9.26 [8.83, 9.69], those to dropout +2.22
+[1.70, 2.74] for mixup and +2.99 [2.39, 3.59] for both. ERM has not learned the wrong labels: in training it errs on 98
+% of them, and on 13 % of the true ones. With augmentation and in so short a training there is nothing to mend, and
+mixup with alpha 32, like dropout, only fits less: it errs on 23 % of the true labels. Where ERM knows them by heart, in
+`corrupt_labels_small`, both gain. The rows with 20 and 80 % have not been run. 351 to 387 s per run on one core shared
+with other work; 2026-11-28. Table and curves: `keras_mixup/zoo/results/corrupt_labels_10k`, and the runs to go on from
+in its folder `runs`. What follows was written before the first run.
 
     keras-mixup run corrupt_labels_10k --data-dir DIR
 
