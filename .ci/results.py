@@ -134,27 +134,18 @@ EFFECTS = (
         "Wrong labels",
         tuple(
             (
-                f"{share} %, {title}",
-                "corrupt_labels_small",
+                f"{share} %{of}, {title}",
+                name,
                 score,
                 f"{share}-{pair[0]}",
                 f"{share}-{pair[1]}",
                 ("corrupt_labels", f"{share}-{pair[0]}", f"{share}-{pair[1]}"),
             )
-            for share in (20, 50, 80)
-            for title, score, pair in (
-                ("mixup against ERM", "best_error", ("erm", "mixup")),
-                ("both against dropout", "best_error", ("dropout", "both")),
-            )
-        )
-        + tuple(
-            (
-                f"50 % of 10,000, {title}",
-                "corrupt_labels_10k",
-                "error",
-                f"50-{pair[0]}",
-                f"50-{pair[1]}",
-                ("corrupt_labels", f"50-{pair[0]}", f"50-{pair[1]}"),
+            for share, of, name, score in (
+                (20, "", "corrupt_labels_small", "best_error"),
+                (50, "", "corrupt_labels_small", "best_error"),
+                (80, "", "corrupt_labels_small", "best_error"),
+                (50, " of 10,000", "corrupt_labels_10k", "error"),
             )
             for title, pair in (("mixup against ERM", ("erm", "mixup")), ("both against dropout", ("dropout", "both")))
         ),

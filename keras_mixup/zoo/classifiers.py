@@ -61,8 +61,8 @@ class Classifiers(Study):
         return {**train.train(self.recipe, row, seed, data, on_record, folder, engine, report), "sizes": sizes}
 
     def progress(self, row, record):
-        score = f"test RMSE {record['test_rmse']:.3f}, " if "test_rmse" in record else ""
-        score = f"test error {record['test_error']:.2f} %, " if "test_error" in record else score
+        known = {"test_rmse": "test RMSE {:.3f}, ", "test_error": "test error {:.2f} %, "}
+        score = "".join(words.format(record[key]) for key, words in known.items() if key in record)
         return (
             f"epoch {record['epoch']}/{self.steps(row)}",
             f"loss {record['loss']:.3f}, {score}{record['examples_per_second']:,.0f} examples/s",

@@ -141,8 +141,7 @@ def _points(rows, features, labels, data, path, smoke):
         for axes in grid[len(rows) :]:
             axes.axis("off")
         figures.legend(figure, grid[0], fontsize=7.5)
-        warning = "SMOKE TEST on generated data; " * smoke
-        figure.suptitle(f"{warning}{FORMULA}, {len(features)} training examples", fontsize=9, x=0.005, ha="left")
+        figures.headline(figure, f"{FORMULA}, {len(features)} training examples", smoke)
 
 
 def _kinds(labels, source):

@@ -11,7 +11,7 @@ from keras_mixup.zoo import atomic, report
 from keras_mixup.zoo.classifiers import Classifiers
 from keras_mixup.zoo.datasets import tables
 from keras_mixup.zoo.errors import UserError
-from keras_mixup.zoo.figures import LINES, figure_file
+from keras_mixup.zoo.figures import LINES, figure_file, headline
 from keras_mixup.zoo.recipe import Recipe, Row, setting
 from keras_mixup.zoo.report import SCORES, spread
 from keras_mixup.zoo.verdicts import known
@@ -174,13 +174,8 @@ def draw(table, path):
             axes.set_title(budget)
             score = "RMSE" if any("rmse" in row for rows in sets.values() for row in rows.values()) else "test error"
             axes.set_xlabel(f"{score}, change in % of plain training's")
-        warning = "SMOKE TEST on generated data; " if table["smoke"] else ""
-        figure.suptitle(
-            f"{warning}{table['recipe']}: left of the line is better; dots: splits, bars: 95 % intervals of the mean",
-            fontsize=8,
-            x=0.005,
-            ha="left",
-        )
+        text = f"{table['recipe']}: left of the line is better; dots: splits, bars: 95 % intervals of the mean"
+        headline(figure, text, table["smoke"])
 
 
 class Tabular(Classifiers):

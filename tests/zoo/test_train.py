@@ -109,6 +109,19 @@ def test_a_network_that_is_tested_less_often_is_trained_alike(tmp_path):
     assert seldom[-2] == always[-2] and seldom[-1]["error"] == always[-1]["error"]
 
 
+@pytest.mark.parametrize(
+    "scores, told",
+    [
+        ({"test_error": 12.345, "test_nll": 1.0}, "test error 12.35 %, "),
+        ({"test_rmse": 0.5}, "test RMSE 0.500, "),
+        ({}, ""),
+    ],
+)
+def test_progress_tells_the_score_of_an_epoch_that_was_tested(scores, told):
+    record = {"epoch": 1, "loss": 2.0, "examples_per_second": 1234.0, **scores}
+    assert runs.study(RECIPE).progress(MIXUP, record) == ("epoch 1/2", f"loss 2.000, {told}1,234 examples/s")
+
+
 def test_divergence_is_told_in_words(tmp_path):
     recipe = dataclasses.replace(RECIPE, learning_rate=1e30)
     with pytest.raises(UserError, match=r"^`learning_rate` should be small enough for training to converge: the loss "):

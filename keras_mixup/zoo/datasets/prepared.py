@@ -84,7 +84,8 @@ def _damaged(name, where, error):
     return UserError(f"{name} is damaged at {where}; remove it and prepare it again. Received: {told:.200}")
 
 
-@functools.lru_cache(maxsize=2)  # reading takes seconds, and each seed asks for it
+# Training, test and strangers: reading takes seconds, and each seed asks for them.
+@functools.lru_cache(maxsize=3)
 def _in_memory(name, data_dir, split):
     """A split, whole.
 
